@@ -151,7 +151,7 @@ fn two_producers(preemptions: usize, batches: [&'static [usize]; 2]) {
 
 #[test]
 fn push_during_sleep_wakes_exactly_once() {
-    two_producers(4, [&[1], &[2]]);
+    two_producers(3, [&[1], &[2]]);
 }
 
 #[test]
@@ -304,6 +304,31 @@ fn accept_during_try_push_publishes_the_reopened_context() {
     });
 }
 
+#[test]
+fn try_push_after_refuse_sees_what_the_refuser_wrote() {
+    explore(None, || {
+        let context = Context::new();
+        let reason = Arc::new(UnsafeCell::new(0));
+        let producer = {
+            let (context, reason) = (Arc::clone(&context), Arc::clone(&reason));
+            thread::spawn(move || {
+                let accepted = context.try_push(1);
+                if !accepted {
+                    // SAFETY: written before `refuse`, and not after it.
+                    assert_eq!(reason.with(|cell| unsafe { *cell }), 7);
+                }
+                accepted
+            })
+        };
+        // SAFETY: producers read this only once they are refused.
+        reason.with_mut(|cell| unsafe { *cell = 7 });
+        context.refuse();
+        let received = drain(&context.inbox.take_all()).len();
+        let accepted = producer.join().expect("the producer ends");
+        assert_eq!(received, usize::from(accepted));
+    });
+}
+
 /// A wake primitive that the consumer arms before it sleeps and closes when nothing is owed any
 /// more: a race if a waker could touch it too early or too late.
 #[test]
@@ -321,8 +346,6 @@ fn wake_primitive_is_armed_before_and_closed_after_each_owed_wake_up() {
                 delivered.fetch_add(1, Ordering::Release);
             }
         };
-        // SAFETY: nobody else has it before the first sleep.
-        primitive.with_mut(|cell| unsafe { *cell = 1 });
         let producers = [1, 2].map(|value| {
             let (inbox, wake) = (Arc::clone(&inbox), wake.clone());
             thread::spawn(move || {
@@ -332,6 +355,8 @@ fn wake_primitive_is_armed_before_and_closed_after_each_owed_wake_up() {
                 }
             })
         });
+        // SAFETY: nobody touches it before a sleep is announced.
+        primitive.with_mut(|cell| unsafe { *cell = 1 });
         let (mut received, mut owed) = (0, 0);
         for _ in 0..2 {
             // A sleep that times out at once.

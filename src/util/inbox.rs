@@ -8,7 +8,7 @@
 //! # Flow
 //!
 //! ```text
-//! producers: push, try_push --CAS--> [ newest node | REFUSE | SLEEPING ] --CAS--> take_all: consumer
+//! producers: push, try_push --CAS--> [ newest node | REFUSE | SLEEPING ] --CAS--> take_all
 //!                                      |
 //!                                      next -> older -> oldest -> null
 //! ```
@@ -190,8 +190,8 @@ impl Inbox {
         }
     }
 
-    /// Queues `node` as new work, unless the consumer refuses. The result is that of [`Inbox::push`];
-    /// when refused, nobody else has seen the node.
+    /// Queues `node` as new work, unless the consumer refuses. The result is that of
+    /// [`Inbox::push`]; when refused, nobody else has seen the node.
     ///
     /// # Safety
     ///
@@ -241,7 +241,7 @@ impl Inbox {
 
     /// Takes new work again.
     pub(crate) fn accept(&self) {
-        self.change(Ordering::AcqRel, |word| word & !REFUSE);
+        self.change(Ordering::Release, |word| word & !REFUSE);
     }
 
     /// True between [`Inbox::refuse`] and [`Inbox::accept`].
@@ -281,9 +281,9 @@ impl Inbox {
         self.head.load(Ordering::Relaxed).addr() & !FLAGS == 0
     }
 
-    /// Consumer: announces that it goes to sleep. False: do not sleep, there is a node, or a refusal
-    /// that the caller has not seen (`refusing_seen` is whether it has acted on one since the last
-    /// [`Inbox::accept`]).
+    /// Consumer: announces that it goes to sleep. False: do not sleep, there is a node, or a
+    /// refusal that the caller has not seen (`refusing_seen` is whether it has acted on one since
+    /// the last [`Inbox::accept`]).
     ///
     /// After true, the next call on the consumer's side is [`Inbox::end_sleep`].
     #[must_use = "false means that there is something to do"]
@@ -319,7 +319,7 @@ impl Inbox {
             let awake = head.map_addr(|word| word & !SLEEPING);
             match self
                 .head
-                .compare_exchange_weak(head, awake, Ordering::AcqRel, Ordering::Acquire)
+                .compare_exchange_weak(head, awake, Ordering::Acquire, Ordering::Acquire)
             {
                 Ok(_) => return false,
                 Err(now) => head = now,

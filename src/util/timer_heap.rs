@@ -11,10 +11,10 @@
 //!                             <--remove--                             (deadline, insertion)
 //! ```
 //!
-//! It is a pairing heap: a tree in which no child comes before its parent. `child` is a node's first
-//! child, `next` its next sibling, `prev` its previous sibling or, of a first child, its parent.
-//! Insertion compares with the root and links, in constant time; removal of a node without children
-//! unlinks it, in constant time; removal of another one pairs up its children, in O(log n)
+//! It is a pairing heap: a tree in which no child comes before its parent. `child` is a node's
+//! first child, `next` its next sibling, `prev` its previous sibling or, of a first child, its
+//! parent. Insertion compares with the root and links, in constant time; removal of a node without
+//! children unlinks it, in constant time; removal of another one pairs up its children, in O(log n)
 //! amortised. Nothing recurses, so the depth of the tree does not matter.
 //!
 //! # Bounds
@@ -32,8 +32,8 @@
 //!
 //! - INV-TIMER-1: from `insert` until `remove` or `pop_due` hands it out, a node stays at its
 //!   address, is not freed, and is touched by the heap's thread only.
-//! - INV-TIMER-2: the links of a linked node are null or point to linked nodes of the same heap; only
-//!   this module writes them.
+//! - INV-TIMER-2: the links of a linked node are null or point to linked nodes of the same heap;
+//!   only this module writes them.
 //!
 //! # References
 //!
@@ -69,8 +69,8 @@ pub(crate) struct TimerNode {
     pinned: PhantomPinned,
 }
 
-// SAFETY: the links are the fields that are not automatically `Send`: an unlinked node has none, and
-// a linked one may not be moved (INV-TIMER-1); always.
+// SAFETY: the links are the fields that are not automatically `Send`: an unlinked node has none,
+// and a linked one may not be moved (INV-TIMER-1); always.
 unsafe impl Send for TimerNode {}
 
 impl TimerNode {
@@ -249,8 +249,8 @@ unsafe fn unlink(node: Link) {
     }
 }
 
-/// Joins two trees: the later root becomes the first child of the earlier one, which is returned and
-/// keeps its `next` and `prev`.
+/// Joins two trees: the later root becomes the first child of the earlier one, which is returned
+/// and keeps its `next` and `prev`.
 ///
 /// # Safety
 ///

@@ -1,6 +1,6 @@
 //! timer_heap: order, ties, removal anywhere, and size.
-//! Method: random and scripted sequences against a `BTreeSet` of (deadline, insertion); the shape of
-//! the tree is walked after each step.
+//! Method: random and scripted sequences against a `BTreeSet` of (deadline, insertion); the shape
+//! of the tree is walked after each step.
 #![expect(unsafe_code, reason = "the heap's contract is the test's to keep")]
 
 use std::collections::BTreeSet;
