@@ -1,0 +1,3 @@
+//! Models of the memory-ordering protocols, one file per protocol file.
+
+mod inbox;
