@@ -1,0 +1,3 @@
+//! Senders, receivers, operations, and the stop tokens they share.
+
+pub(crate) mod stop;
