@@ -134,20 +134,42 @@ fn two_requests_run_callback_once() {
 }
 
 #[test]
-fn two_nodes_deregister_on_two_threads_during_request() {
-    bounded(|| {
+fn two_nodes_deregister_on_two_threads_leaves_empty_list() {
+    ::loom::model(|| {
         let source = Arc::new(StopSource::new());
         let (left, right) = (Op::new(), Op::new());
         left.register(&source);
         right.register(&source);
-        let leaver = thread::spawn(move || left.deregister());
+        let leaver = thread::spawn({
+            let (source, left) = (Arc::clone(&source), Arc::clone(&left));
+            move || {
+                let runs = left.deregister();
+                drop(source);
+                runs
+            }
+        });
+        assert_eq!(right.deregister(), 0);
+        assert_eq!(leaver.join().expect("leaver"), 0);
+        assert!(source.request_stop());
+        assert_eq!((left.deregister(), right.deregister()), (0, 0));
+    });
+}
+
+#[test]
+fn two_nodes_deregister_one_after_the_other_during_request() {
+    ::loom::model(|| {
+        let source = Arc::new(StopSource::new());
+        let (left, right) = (Op::new(), Op::new());
+        left.register(&source);
+        right.register(&source);
         let requester = thread::spawn({
             let source = Arc::clone(&source);
             move || source.request_stop()
         });
-        assert!(right.deregister() <= 1);
-        assert!(leaver.join().expect("leaver") <= 1);
+        let runs = (left.deregister(), right.deregister());
+        assert!(runs.0 <= 1 && runs.1 <= 1);
         assert!(requester.join().expect("requester"));
+        assert_eq!((left.deregister(), right.deregister()), runs);
     });
 }
 
