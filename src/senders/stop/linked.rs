@@ -117,3 +117,70 @@ impl LinkedSource {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::ptr::NonNull;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{LinkedSource, RawCallback, StopSource, deregister, register};
+
+    /// An adaptor with two children, of which the one stopped first ends everything.
+    #[repr(C)]
+    struct Adaptor {
+        first: RawCallback,
+        second: RawCallback,
+        linked: LinkedSource,
+        completed: AtomicUsize,
+    }
+
+    impl Adaptor {
+        /// Ends both children and the link, then uses the memory of the source for a new source
+        /// with a callback: a frame that still touches it would run that callback.
+        unsafe fn complete(first: NonNull<RawCallback>) {
+            let this = first.cast::<Self>().as_ptr();
+            // SAFETY: the node is the first field of the adaptor of the test below, registered
+            //         with the pointer to all of it; everything is deregistered before the reuse.
+            unsafe {
+                let second = NonNull::new_unchecked(&raw mut (*this).second);
+                let linked = NonNull::new_unchecked(&raw mut (*this).linked);
+                deregister(first);
+                deregister(second);
+                LinkedSource::unlink(linked);
+                (*this).completed.fetch_add(1, Ordering::Relaxed);
+                linked.write(LinkedSource::new());
+                register((*this).linked.token().erase(), second);
+            }
+        }
+
+        unsafe fn never(_: NonNull<RawCallback>) {
+            panic!("the source was touched after its adaptor completed");
+        }
+    }
+
+    #[test]
+    fn linked_source_reused_inside_upstream_request_is_not_touched() {
+        let upstream = StopSource::new();
+        let mut adaptor = Adaptor {
+            first: RawCallback::new(Adaptor::complete),
+            second: RawCallback::new(Adaptor::never),
+            linked: LinkedSource::new(),
+            completed: AtomicUsize::new(0),
+        };
+        let this = &raw mut adaptor;
+        // SAFETY: the adaptor stays in this frame, used through `this` only; `complete` ends the
+        //         registrations, the last line that of the new source.
+        unsafe {
+            let token = (*this).linked.token().erase();
+            // The node registered last runs first.
+            register(token, NonNull::new_unchecked(&raw mut (*this).second));
+            register(token, NonNull::new_unchecked(this).cast());
+            let linked = NonNull::new_unchecked(&raw mut (*this).linked);
+            LinkedSource::link(linked, upstream.token().erase());
+            assert!(upstream.request_stop());
+            assert_eq!((*this).completed.load(Ordering::Relaxed), 1);
+            assert!(!(*this).linked.token().stop_requested());
+            deregister(NonNull::new_unchecked(&raw mut (*this).second));
+        }
+    }
+}
