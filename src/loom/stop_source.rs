@@ -34,6 +34,11 @@ impl Op {
         })
     }
 
+    /// What a stop request runs.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is the running node of a live `Op`.
     unsafe fn count(node: NonNull<RawCallback>) {
         // SAFETY: the node is the first field of an `Op` that a model keeps alive, and only the
         //         running callback uses `runs` until the deregistration.
@@ -209,6 +214,11 @@ impl Fleeting {
         unsafe { register(source.token().erase(), node) };
     }
 
+    /// What a stop request runs.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is the running node of a `Fleeting` that `start` made.
     unsafe fn free(node: NonNull<RawCallback>) {
         // SAFETY: the node is the first field of the box that `start` leaked, and it is
         //         deregistered before the box is freed.
@@ -320,6 +330,11 @@ impl Adaptor {
         }
     }
 
+    /// What a stop request runs.
+    ///
+    /// # Safety
+    ///
+    /// - `child` is the running child of an `Adaptor` that `start` made.
     unsafe fn complete(child: NonNull<RawCallback>) {
         let adaptor = child.cast::<Self>().as_ptr();
         // SAFETY: the child is the first field of the box that `start` leaked; no callback but

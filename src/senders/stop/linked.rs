@@ -137,6 +137,10 @@ mod tests {
     impl Adaptor {
         /// Ends both children and the link, then uses the memory of the source for a new source
         /// with a callback: a frame that still touches it would run that callback.
+        ///
+        /// # Safety
+        ///
+        /// - `first` is the running first field of a linked `Adaptor`.
         unsafe fn complete(first: NonNull<RawCallback>) {
             let this = first.cast::<Self>().as_ptr();
             // SAFETY: the node is the first field of the adaptor of the test below, registered
@@ -153,6 +157,11 @@ mod tests {
             }
         }
 
+        /// What must not run.
+        ///
+        /// # Safety
+        ///
+        /// - None: it does not use the node.
         unsafe fn never(_: NonNull<RawCallback>) {
             panic!("the source was touched after its adaptor completed");
         }
