@@ -1,26 +1,10 @@
-//! sendio.
+//! `std::execution` (P2300 senders and receivers) for Rust, with real Linux I/O under it.
 
+mod abort;
 #[cfg(all(test, loom))]
 mod loom;
-#[cfg_attr(
-    not(test),
-    expect(
-        unused_imports,
-        dead_code,
-        reason = "the protocol files are still to come"
-    )
-)]
-#[cfg_attr(
-    test,
-    expect(
-        unused_imports,
-        dead_code,
-        reason = "the protocol files are still to come"
-    )
-)]
+mod senders;
 mod sync;
-#[cfg_attr(
-    not(all(test, not(loom))),
-    expect(dead_code, reason = "the contexts are still to come")
-)]
 mod util;
+
+pub use senders::stop::{StopCallback, StopSource, StopToken};

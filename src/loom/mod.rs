@@ -1,3 +1,4 @@
-//! Models of the memory-ordering protocols, one file per protocol file.
+//! Models of the memory-ordering protocols, one file per protocol file; run by `scripts/loom`.
 
 mod inbox;
+mod stop_source;

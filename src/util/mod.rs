@@ -1,5 +1,6 @@
-//! What the standard library lacks: intrusive, allocation-free data structures.
+//! What the standard library lacks: intrusive, allocation-free data structures and thread numbers.
 
 pub(crate) mod inbox;
 pub(crate) mod node;
+pub(crate) mod thread_number;
 pub(crate) mod timer_heap;

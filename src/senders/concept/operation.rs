@@ -1,0 +1,33 @@
+//! The trait of a connected piece of work.
+//!
+//! # Safety
+//! `start` is unsafe: its caller promises that the operation stays where it is (INV-OP-1) until the
+//! receiver was completed.
+
+#![expect(unsafe_code, reason = "declares an unsafe function")]
+
+/// A sender connected to a receiver: the storage of running work.
+///
+/// It may be moved until it is started and never after. Dropping it unstarted is allowed and
+/// completes nothing. Dropping it after `start` and before completion breaks the contract of
+/// `start`; a leaf operation that notices aborts the process.
+///
+/// Clause: [exec.opstate].
+pub trait OperationState {
+    /// Starts the work.
+    ///
+    /// It takes a raw pointer because completing may destroy the operation while `start` is still
+    /// on the stack: no reference to a started operation as a whole is ever made.
+    ///
+    /// # Safety
+    ///
+    /// The caller promises that
+    ///
+    /// - `this` points to a live operation that was not started before;
+    /// - the operation stays at this address, and everything it borrows stays alive, until its
+    ///   receiver was completed;
+    /// - the receiver may be used and completed on other threads, unless the sender is a
+    ///   [`LocalSender`](crate::LocalSender).
+    #[doc(alias = "execution::start")]
+    unsafe fn start(this: *mut Self);
+}

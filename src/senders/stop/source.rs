@@ -1,0 +1,234 @@
+//! Holds a stop request and the list of those who want to hear of it.
+//!
+//! Registration and deregistration (in `node`) take the lock bit for a few instructions;
+//! [`StopSource::request_stop`] takes it between two callbacks. No callback runs under the lock.
+//!
+//! # Threads
+//!
+//! All methods from all threads. See the module above for the orderings.
+//!
+//! # Safety
+//!
+//! The `LOCKED` bit guards `list`; INV-CB-4 and INV-CB-5 of the module above are used here.
+
+#![expect(unsafe_code, reason = "an intrusive list under a lock bit")]
+
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+
+use super::node::{NodeList, execute};
+use super::token::StopToken;
+use crate::sync::Backoff;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// A stop was requested; never cleared.
+const STOPPED: usize = 1;
+/// Somebody reads or changes the list.
+const LOCKED: usize = 2;
+
+/// The origin of a stop request: lives in place, allocates nothing. Clause: [stopsource.inplace].
+///
+/// Its [token](Self::token)s tell others whether a stop was requested, and let them register
+/// callbacks. A token borrows the source, so a source that may be moved has no user.
+///
+/// The source must stay alive until each [`request_stop`](Self::request_stop) on it has returned.
+/// The borrow checker sees to that, except for code that destroys its source from within a callback
+/// through raw pointers; such code holds a count of the source's owner around the call.
+///
+/// # Threads
+///
+/// Every method may be called from every thread. Allocation: none.
+///
+/// # Examples
+///
+/// ```
+/// use sendio::StopSource;
+///
+/// let source = StopSource::new();
+/// let token = source.token();
+/// assert!(token.stop_possible() && !token.stop_requested());
+/// assert!(source.request_stop());
+/// assert!(token.stop_requested());
+/// assert!(!source.request_stop(), "only the first request counts");
+/// ```
+///
+/// # See also
+///
+/// [`StopToken`], the view handed to others; [`StopCallback`](crate::StopCallback), a closure that
+/// runs at the request.
+pub struct StopSource {
+    state: AtomicUsize,
+    list: NodeList,
+}
+
+// SAFETY: `list` holds raw pointers to nodes. A source can be sent when no token borrows it, and
+//         then only leaked nodes are in the list, whose callbacks may run on any thread (contract
+//         of `register`).
+unsafe impl Send for StopSource {}
+// SAFETY: `list` is accessed under the lock bit only.
+unsafe impl Sync for StopSource {}
+
+// No callback and no user code runs under the lock, so a panic leaves the list whole.
+impl UnwindSafe for StopSource {}
+impl RefUnwindSafe for StopSource {}
+
+impl StopSource {
+    /// A source nobody has asked to stop.
+    #[cfg(not(all(test, loom)))]
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            list: NodeList::new(),
+        }
+    }
+
+    /// A source nobody has asked to stop.
+    #[cfg(all(test, loom))]
+    pub fn new() -> Self {
+        Self {
+            state: AtomicUsize::new(0),
+            list: NodeList::new(),
+        }
+    }
+
+    /// A view of this source for those who shall stop.
+    #[inline]
+    #[must_use]
+    pub const fn token(&self) -> StopToken<'_> {
+        StopToken::of(self)
+    }
+
+    /// Whether a stop was requested. What the requester wrote before the request is then visible.
+    #[inline]
+    #[must_use]
+    pub fn stop_requested(&self) -> bool {
+        self.state.load(Ordering::Acquire) & STOPPED != 0
+    }
+
+    /// Requests a stop and runs every registered callback, one after the other, on this thread.
+    /// Returns `true` for the first request; later ones run nothing and return `false` at once,
+    /// maybe before the callbacks have ended.
+    ///
+    /// A panic of a callback does not come out of here: it travels to the owner of the callback
+    /// ([`StopToken::with_callback`], [`StopCallback`](crate::StopCallback)), and the other
+    /// callbacks run as usual. Their order is unspecified.
+    pub fn request_stop(&self) -> bool {
+        let alive = Cell::new(false);
+        // SAFETY: `self` is borrowed, so it lives until this returns (INV-CB-4).
+        unsafe { Self::request_stop_unless(self, &alive) }
+    }
+
+    /// [`request_stop`](Self::request_stop) that returns without touching the source once a callback
+    /// has set `gone`, and without touching it after the last callback in any case.
+    ///
+    /// # Safety
+    ///
+    /// - The source is alive until this returns (INV-CB-4), or until a callback that runs here sets
+    ///   `gone`; no callback is registered any more when it does.
+    pub(super) unsafe fn request_stop_unless(this: *const Self, gone: &Cell<bool>) -> bool {
+        // SAFETY: the source is alive at the start (contract).
+        if !unsafe { (*this).lock_to_stop() } {
+            return false;
+        }
+        loop {
+            let node_gone = Cell::new(false);
+            // SAFETY: alive: checked below after each callback. The lock is held: taken before the
+            //         loop or at its end, given back here once.
+            let (node, last) = unsafe {
+                let node = (*this).list.take_first(&node_gone);
+                let last = (*this).list.is_empty();
+                (*this).unlock();
+                (node, last)
+            };
+            let Some(node) = node else { return true };
+            // SAFETY: `take_first` prepared the node on this thread with this flag, and the lock
+            //         was given back.
+            unsafe { execute(node, &node_gone) };
+            // A stopped source links no new nodes, so a list seen empty stays empty.
+            if last || gone.get() {
+                return true;
+            }
+            // SAFETY: `gone` is not set, so the source is alive (contract).
+            unsafe { (*this).lock() };
+        }
+    }
+
+    /// Takes the lock.
+    #[inline]
+    pub(super) fn lock(&self) {
+        let taken = self.try_acquire(0, 0);
+        debug_assert!(taken, "nothing forbids to take the lock");
+    }
+
+    /// Takes the lock, unless a stop was requested: then returns `false`, and the request's past is
+    /// visible.
+    #[inline]
+    pub(super) fn lock_unless_stopped(&self) -> bool {
+        self.try_acquire(STOPPED, 0)
+    }
+
+    /// Takes the lock and marks the source as stopped, unless that was done before.
+    fn lock_to_stop(&self) -> bool {
+        self.try_acquire(STOPPED, STOPPED)
+    }
+
+    /// Takes the lock and sets `set`, or returns `false` if a bit of `unless` is set.
+    #[inline]
+    fn try_acquire(&self, unless: usize, set: usize) -> bool {
+        let mut backoff = Backoff::default();
+        loop {
+            let seen = self.state.load(Ordering::Acquire);
+            if seen & unless != 0 {
+                return false;
+            }
+            if seen & LOCKED == 0 {
+                let wanted = seen | set | LOCKED;
+                let swap = self.state.compare_exchange_weak(
+                    seen,
+                    wanted,
+                    Ordering::AcqRel,
+                    Ordering::Relaxed,
+                );
+                if swap.is_ok() {
+                    return true;
+                }
+            }
+            backoff.wait();
+        }
+    }
+
+    /// Gives the lock back.
+    ///
+    /// # Safety
+    ///
+    /// - The caller holds the lock.
+    #[inline]
+    pub(super) unsafe fn unlock(&self) {
+        // Only the holder of the lock changes the word, so load and store lose nothing.
+        let state = self.state.load(Ordering::Relaxed);
+        debug_assert!(state & LOCKED != 0, "the lock is held");
+        self.state.store(state & !LOCKED, Ordering::Release);
+    }
+
+    /// The list of nodes; each of its methods needs the lock.
+    #[inline]
+    pub(super) const fn list(&self) -> &NodeList {
+        &self.list
+    }
+}
+
+impl Default for StopSource {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for StopSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StopSource")
+            .field("stop_requested", &self.stop_requested())
+            .finish_non_exhaustive()
+    }
+}

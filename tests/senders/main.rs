@@ -1,0 +1,3 @@
+//! Tests of senders, receivers and stop tokens through the public API.
+
+mod stop;
