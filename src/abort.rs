@@ -12,7 +12,10 @@ use std::io::Write;
 pub(crate) fn abort(message: &str) -> ! {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "sendio: {message}; aborting");
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that aborts")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that aborts"
+    )]
     std::process::abort()
 }
 

@@ -6,5 +6,6 @@
 pub(crate) mod adaptor;
 pub(crate) mod concept;
 pub(crate) mod consumer;
+pub(crate) mod ext;
 pub(crate) mod factory;
 pub(crate) mod stop;

@@ -160,6 +160,7 @@ pub(crate) struct Inbox {
 
 impl Inbox {
     /// An empty inbox that accepts, with a consumer that is awake.
+    #[inline]
     pub(crate) fn new() -> Self {
         Self {
             head: AtomicPtr::new(ptr::null_mut()),
@@ -179,6 +180,7 @@ impl Inbox {
     /// - The inbox is alive until `node` is queued; if a wake-up is then owed, the wake
     ///   primitive is kept alive by the owner, who waits for that wake-up.
     #[must_use = "a wake-up may be owed"]
+    #[inline]
     pub(crate) unsafe fn push(&self, node: NonNull<Node>) -> bool {
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
@@ -214,6 +216,7 @@ impl Inbox {
     /// # Safety
     ///
     /// As for [`Inbox::push`]; on failure the node still belongs to the caller.
+    #[inline]
     unsafe fn link(&self, head: *mut Node, node: NonNull<Node>) -> Result<bool, *mut Node> {
         debug_assert_eq!(node.addr().get() & FLAGS, 0, "a node is aligned");
         // SAFETY: the node is alive and not yet published, so its link is the caller's
@@ -251,6 +254,7 @@ impl Inbox {
 
     /// Consumer: takes all nodes, in the order in which they were queued. Nothing is written if
     /// there are none.
+    #[inline]
     pub(crate) fn take_all(&self) -> LocalQueue {
         if self.is_empty() {
             return LocalQueue::new();
@@ -277,6 +281,7 @@ impl Inbox {
     }
 
     /// Consumer: true if no node waits. One load.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.load(Ordering::Relaxed).addr() & !FLAGS == 0
     }
@@ -328,6 +333,40 @@ impl Inbox {
         true
     }
 
+    /// Consumer: sleeps after a successful [`Inbox::prepare_sleep`] until the head word changes, or
+    /// for no reason. Producers that owe a wake-up call [`wake`] with [`Inbox::word`].
+    #[cfg(not(all(test, loom)))]
+    pub(crate) fn sleep(&self) {
+        // The node's address is zero while asleep, so the low half of the word is the flags; a
+        // push clears `SLEEPING`, so it changes this half whatever the address.
+        let word = self.head.load(Ordering::Relaxed).addr();
+        if word & SLEEPING == 0 {
+            return;
+        }
+        let low = u32::try_from(word & FLAGS).unwrap_or(0);
+        // SAFETY: FUTEX_WAIT reads the word, which lives as long as `self`; no timeout is passed.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.word(),
+                libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG,
+                low,
+                ptr::null::<libc::timespec>(),
+            );
+        }
+    }
+
+    /// The address on which the consumer sleeps: the low half of the head word.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) const fn word(&self) -> *const u32 {
+        let word: *const u32 = (&raw const self.head).cast();
+        if cfg!(target_endian = "big") {
+            word.wrapping_add(1)
+        } else {
+            word
+        }
+    }
+
     /// Changes the flags by `change`, which keeps the address; the word as it was.
     fn change(&self, order: Ordering, change: impl Fn(usize) -> usize) -> *mut Node {
         let mut head = self.head.load(Ordering::Relaxed);
@@ -346,3 +385,18 @@ impl Inbox {
 
 #[cfg(all(test, not(loom)))]
 mod tests;
+
+/// Wakes the consumer that sleeps on `word`, an [`Inbox::word`] whose inbox may be gone: the kernel
+/// looks only for sleepers on that address, and a stranger there wakes up for no reason.
+#[cfg(not(all(test, loom)))]
+pub(crate) fn wake(word: *const u32) {
+    // SAFETY: FUTEX_WAKE takes the address as a key and does not access the memory.
+    unsafe {
+        libc::syscall(
+            libc::SYS_futex,
+            word,
+            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
+            i32::MAX,
+        );
+    }
+}

@@ -2,5 +2,6 @@
 
 pub(crate) mod inbox;
 pub(crate) mod node;
+pub(crate) mod spin;
 pub(crate) mod thread_number;
 pub(crate) mod timer_heap;

@@ -72,6 +72,7 @@ unsafe impl Sync for Node {}
 
 impl Node {
     /// A node in no queue. `run` is called at most once for each time the node is queued.
+    #[inline]
     pub(crate) const fn new(run: unsafe fn(NonNull<Self>, Signal)) -> Self {
         Self {
             next: Cell::new(ptr::null_mut()),
@@ -87,6 +88,7 @@ impl Node {
     /// - `this` points to a live node that is in no queue, with the right to reach the whole
     ///   operation that the node's function expects around it.
     /// - The caller is on the thread, and in the state, that the node's function requires.
+    #[inline]
     pub(crate) unsafe fn run(this: NonNull<Self>, signal: Signal) {
         // SAFETY: the node is alive (contract); the function pointer is copied out and the node is
         // not touched after this line.
@@ -100,6 +102,7 @@ impl Node {
     /// # Safety
     ///
     /// `this` is alive and the caller is the one party that may touch its link (INV-NODE-2).
+    #[inline]
     pub(super) unsafe fn next(this: NonNull<Self>) -> *mut Self {
         // SAFETY: alive and not touched by anyone else (contract), for this one read.
         unsafe { (*this.as_ptr()).next.get() }
@@ -110,6 +113,7 @@ impl Node {
     /// # Safety
     ///
     /// As for [`Node::next`].
+    #[inline]
     pub(super) unsafe fn set_next(this: NonNull<Self>, next: *mut Self) {
         // SAFETY: alive and not touched by anyone else (contract), for this one write.
         unsafe { (*this.as_ptr()).next.set(next) }
@@ -130,6 +134,7 @@ pub(crate) struct LocalQueue {
 
 impl LocalQueue {
     /// An empty queue.
+    #[inline]
     pub(crate) const fn new() -> Self {
         Self {
             head: Cell::new(ptr::null_mut()),
@@ -144,6 +149,7 @@ impl LocalQueue {
     ///
     /// `newest` is null or heads such a chain, and every node of it keeps INV-NODE-1 and is handed
     /// over to the new queue.
+    #[inline]
     pub(super) unsafe fn from_newest(newest: *mut Node) -> Self {
         let mut head = ptr::null_mut();
         let mut rest = newest;
@@ -161,6 +167,7 @@ impl LocalQueue {
     }
 
     /// True if the queue holds no node.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.head.get().is_null()
     }
@@ -171,6 +178,7 @@ impl LocalQueue {
     ///
     /// - `node` is alive, in no queue, and the caller may touch it.
     /// - It keeps INV-NODE-1 until this queue, or the one its nodes were moved to, hands it out.
+    #[inline]
     pub(crate) unsafe fn push_back(&self, node: NonNull<Node>) {
         // SAFETY: the node is alive and the caller's (contract); ours until it is handed out.
         unsafe { Node::set_next(node, ptr::null_mut()) };
@@ -179,6 +187,7 @@ impl LocalQueue {
     }
 
     /// Takes the oldest node out.
+    #[inline]
     pub(crate) fn pop_front(&self) -> Option<NonNull<Node>> {
         let node = NonNull::new(self.head.get())?;
         // SAFETY: a queued node is alive and its link belongs to this queue (INV-NODE-1,
@@ -188,6 +197,7 @@ impl LocalQueue {
     }
 
     /// Moves all nodes of `other` behind those of this queue, in order, in constant time.
+    #[inline]
     pub(crate) fn append(&self, other: Self) {
         if !other.is_empty() {
             // SAFETY: `other` was a well-formed queue, and since it is consumed, its nodes are
@@ -197,6 +207,7 @@ impl LocalQueue {
     }
 
     /// Moves all nodes to a new queue and leaves this one empty.
+    #[inline]
     pub(crate) fn take(&self) -> Self {
         Self {
             head: Cell::new(self.head.replace(ptr::null_mut())),

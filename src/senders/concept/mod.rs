@@ -4,7 +4,6 @@
 //! but stop tokens and utilities.
 
 pub(crate) mod env;
-pub(crate) mod ext;
 pub(crate) mod local;
 pub(crate) mod map;
 pub(crate) mod operation;
@@ -13,5 +12,6 @@ pub(crate) mod panic;
 pub(crate) mod receiver;
 pub(crate) mod scheduler;
 pub(crate) mod script;
+pub(crate) mod scripted;
 pub(crate) mod sender;
 pub(crate) mod task;

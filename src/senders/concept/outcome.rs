@@ -30,7 +30,7 @@ pub enum Outcome<V, E> {
 
 impl<V, E> Outcome<V, E> {
     /// Completes `receiver` with this outcome.
-    #[inline]
+    #[inline(always)]
     pub fn deliver(self, receiver: impl Receiver<V, E>) {
         match self {
             Self::Value(value) => receiver.set_value(value),
@@ -77,7 +77,7 @@ impl<V, E> Outcome<V, E> {
     /// Drops `rest`, then completes `receiver`: the order that the protocol demands.
     ///
     /// A panic while dropping `rest` replaces the outcome.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn finish<T>(self, receiver: impl Receiver<V, E>, rest: T) {
         match discard(rest) {
             Ok(()) => self.deliver(receiver),

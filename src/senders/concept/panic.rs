@@ -22,7 +22,11 @@ pub(crate) fn catch<T>(f: impl FnOnce() -> T) -> Result<T, Panic> {
 /// Drops `value`; a panic of its destructor is returned.
 #[inline]
 pub(crate) fn discard<T>(value: T) -> Result<(), Panic> {
-    if needs_drop::<T>() { catch(move || drop(value)) } else { Ok(()) }
+    if needs_drop::<T>() {
+        catch(move || drop(value))
+    } else {
+        Ok(())
+    }
 }
 
 /// Drops a payload that lost against an earlier one.

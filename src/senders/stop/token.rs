@@ -162,6 +162,21 @@ impl RawToken {
             .is_some_and(|source| unsafe { source.as_ref() }.stop_requested())
     }
 
+    /// The token again, for a lifetime that the caller vouches for.
+    ///
+    /// # Safety
+    ///
+    /// - The source, if there is one, is alive for `'a`.
+    #[inline]
+    pub(crate) unsafe fn restore<'a>(self) -> StopToken<'a> {
+        let source = match self.source {
+            // SAFETY: the source is alive for `'a` (contract).
+            Some(source) => Some(unsafe { source.as_ref() }),
+            None => None,
+        };
+        StopToken { source }
+    }
+
     /// The source, if there is one.
     #[inline]
     pub(super) const fn source(self) -> Option<NonNull<StopSource>> {

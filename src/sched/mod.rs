@@ -1,0 +1,5 @@
+//! Where work runs: contexts, their schedulers, and users' executors.
+
+pub(crate) mod executor;
+pub(crate) mod inline;
+pub(crate) mod run_loop;

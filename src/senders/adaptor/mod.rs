@@ -1,0 +1,4 @@
+//! Senders made of senders: one file per algorithm.
+
+pub(crate) mod let_value;
+pub(crate) mod then;

@@ -1,0 +1,168 @@
+//! Where work runs: schedulers, timed schedulers, and the type-erased reference in environments.
+//!
+//! # Safety
+//! INV-SCHED-1: an erased `SchedulerRef` is used only while the executor that it points to lives,
+//! which the environment that it came from guarantees (INV-ENV-1).
+
+#![expect(unsafe_code, reason = "erases the lifetime of a scheduler reference")]
+
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::time::{Duration, Instant};
+
+use super::sender::Sender;
+use super::task::{Executor, Task};
+
+/// A handle to a place where work runs.
+///
+/// A user's own scheduler is easiest made from an [`Executor`] with
+/// [`ExecutorScheduler`](crate::ExecutorScheduler). Implement this trait by hand for senders of
+/// your own.
+///
+/// Clause: [exec.sched].
+pub trait Scheduler: Clone {
+    /// The sender of [`schedule`](Scheduler::schedule).
+    type Schedule: Sender<Value = ()>;
+    /// The sender of [`transfer`](Scheduler::transfer).
+    type Transfer: Sender<Value = ()>;
+
+    /// A sender that completes on this scheduler.
+    fn schedule(&self) -> Self::Schedule;
+
+    /// A sender that brings work that already runs to this scheduler: what
+    /// [`continues_on`](crate::SenderExt::continues_on) uses.
+    ///
+    /// Return `self.schedule()` unless new work can be refused where running work cannot.
+    fn transfer(&self) -> Self::Transfer;
+
+    /// A type-erased reference to this scheduler, offered to the work that runs on it as
+    /// [`Env::scheduler`](crate::Env::scheduler); `None` leaves the environment's as it is.
+    fn scheduler_ref(&self) -> Option<SchedulerRef<'_>> {
+        None
+    }
+}
+
+/// A scheduler with a clock.
+pub trait TimedScheduler: Scheduler {
+    /// The sender of [`schedule_at`](TimedScheduler::schedule_at).
+    type ScheduleAt: Sender<Value = ()>;
+
+    /// The scheduler's clock, which never goes back.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    /// A sender that completes on this scheduler at `deadline` or shortly after, never before.
+    fn schedule_at(&self, deadline: Instant) -> Self::ScheduleAt;
+
+    /// A sender that completes on this scheduler when `duration` has passed since it was started.
+    fn schedule_after(&self, duration: Duration) -> Self::ScheduleAt;
+}
+
+/// A scheduler whose transfers bring work from any thread to the thread on which the scheduler
+/// lives.
+///
+/// # Safety
+///
+/// The implementor promises that `Transfer` senders made by [`Scheduler::transfer`] may be
+/// connected, started and destroyed on any thread, whatever their auto traits say, and complete on
+/// the thread to which the scheduler value is bound.
+pub unsafe trait LocalScheduler: Scheduler {}
+
+/// Converts the error of a scheduler into the error of the work that moves there.
+///
+/// `Infallible` becomes anything, `io::Error` stays itself. For error types of your own implement
+/// it: `impl IntoError<MyError> for std::io::Error`.
+#[diagnostic::on_unimplemented(
+    message = "the scheduler can fail with `{Self}`, which the work's error `{E}` does not cover",
+    note = "give the work the scheduler's error with `.map_err(..)` or `.cast_err()`, or implement \
+            `IntoError<{E}>` for `{Self}`"
+)]
+pub trait IntoError<E> {
+    /// The conversion.
+    fn into_error(self) -> E;
+}
+
+impl<E> IntoError<E> for Infallible {
+    fn into_error(self) -> E {
+        match self {}
+    }
+}
+
+impl IntoError<Self> for std::io::Error {
+    fn into_error(self) -> Self {
+        self
+    }
+}
+
+impl IntoError<Box<dyn std::error::Error + Send + Sync>> for std::io::Error {
+    fn into_error(self) -> Box<dyn std::error::Error + Send + Sync> {
+        Box::new(self)
+    }
+}
+
+/// A type-erased, copyable reference to a scheduler: what an environment carries.
+///
+/// It schedules a node inside the waiting operation, so nothing is allocated. It is itself a
+/// [`Scheduler`].
+#[derive(Clone, Copy)]
+pub struct SchedulerRef<'a> {
+    executor: NonNull<()>,
+    execute: unsafe fn(NonNull<()>, Task),
+    _borrow: PhantomData<&'a (dyn Executor + Sync)>,
+}
+
+// SAFETY: it is a shared reference to a `Sync` executor.
+unsafe impl Send for SchedulerRef<'_> {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for SchedulerRef<'_> {}
+
+impl<'a> SchedulerRef<'a> {
+    /// A reference to whatever runs tasks.
+    #[inline]
+    #[must_use]
+    pub const fn new<E: Executor + Sync>(executor: &'a E) -> Self {
+        Self {
+            executor: NonNull::from_ref(executor).cast(),
+            execute: execute_on::<E>,
+            _borrow: PhantomData,
+        }
+    }
+
+    /// The same reference without its lifetime.
+    #[inline]
+    pub(crate) const fn erase(self) -> SchedulerRef<'static> {
+        SchedulerRef {
+            executor: self.executor,
+            execute: self.execute,
+            _borrow: PhantomData,
+        }
+    }
+}
+
+/// Hands `task` to the executor of type `E` behind `executor`.
+///
+/// # Safety
+///
+/// - `executor` points to a live `E`.
+unsafe fn execute_on<E: Executor + Sync>(executor: NonNull<()>, task: Task) {
+    // SAFETY: alive and of this type (contract); not used after this line.
+    unsafe { executor.cast::<E>().as_ref() }.execute(task);
+}
+
+impl Executor for SchedulerRef<'_> {
+    #[inline]
+    fn execute(&self, task: Task) {
+        // SAFETY: `new` paired the function with its type; the executor is borrowed, or its life is
+        //         watched by whoever erased the borrow (INV-SCHED-1).
+        unsafe { (self.execute)(self.executor, task) }
+    }
+}
+
+impl fmt::Debug for SchedulerRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SchedulerRef").finish_non_exhaustive()
+    }
+}

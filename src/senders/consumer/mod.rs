@@ -1,0 +1,3 @@
+//! What runs senders: one file per consumer.
+
+pub(crate) mod sync_wait;

@@ -1,0 +1,3 @@
+//! Senders that make work out of nothing: one file per factory.
+
+pub(crate) mod just;
