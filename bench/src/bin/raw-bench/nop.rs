@@ -39,7 +39,6 @@ fn run(args: &Args, depth: u32, default_ops: u64) -> Result<Report, Failure> {
     })
 }
 
-#[inline(never)]
 fn nops(ring: &mut Ring<'_>, completions: &mut [u64], ops: u64) -> Result<(), Failure> {
     let (mut unstarted, mut unfinished) = (ops, ops);
     let first = ops.min(completions.len() as u64);

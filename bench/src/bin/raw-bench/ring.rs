@@ -10,6 +10,10 @@
 //! # Safety
 //!
 //! [`Ring::push`] leaves the entry's pointers to its caller.
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a ring has less than 2^32 entries"
+)]
 #![expect(unsafe_code, reason = "entries carry raw pointers to the kernel")]
 
 use std::io;
@@ -35,19 +39,13 @@ pub(crate) struct Ring<'r> {
     submitter: Submitter<'r>,
     sq: SubmissionQueue<'r>,
     cq: CompletionQueue<'r>,
-    staged: u32,
 }
 
 impl<'r> Ring<'r> {
     pub(crate) fn new(ring: &'r mut IoUring) -> io::Result<Self> {
         let (mut submitter, sq, cq) = ring.split();
         submitter.register_ring_fd()?;
-        Ok(Self {
-            submitter,
-            sq,
-            cq,
-            staged: 0,
-        })
+        Ok(Self { submitter, sq, cq })
     }
 
     pub(crate) fn submitter(&self) -> &Submitter<'r> {
@@ -64,25 +62,26 @@ impl<'r> Ring<'r> {
         // SAFETY: the caller's promise about the entry's pointers is passed on.
         let pushed = unsafe { self.sq.push(entry) };
         assert!(pushed.is_ok(), "more in flight than the ring was built for");
-        self.staged += 1;
     }
 
     /// Hands over what is staged, waits for `want` completions and makes them visible.
     #[inline]
     pub(crate) fn turn(&mut self, want: u32) -> io::Result<()> {
+        // The view's head is that of the last turn: what it holds is what was staged since.
+        let staged = self.sq.len() as u32;
         self.sq.sync();
         // SAFETY: the arguments describe this ring: `staged` entries were published just above,
         // and no argument block is passed.
         let entered = unsafe {
             self.submitter
-                .enter::<libc::sigset_t>(self.staged, want, ENTER_GETEVENTS, None)
+                .enter::<libc::sigset_t>(staged, want, ENTER_GETEVENTS, None)
         };
-        match entered {
-            Ok(submitted) => self.staged -= u32::try_from(submitted).unwrap_or(self.staged),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        if let Err(error) = entered
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
         }
-        // Once more, to see that the kernel has consumed the entries.
+        // Once more, to see which entries the kernel has consumed.
         self.sq.sync();
         self.cq.sync();
         Ok(())

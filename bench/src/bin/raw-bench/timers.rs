@@ -26,8 +26,9 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     for timer in 0..args.count {
         wheel.arm(timer, timeout_ms(u64::from(timer)));
     }
-    let mut oldest = 0;
+    let mut first = 0;
     meter.measure(args, 10_000_000, |ops| {
+        let mut oldest = first;
         for i in 0..ops {
             if i % OPS_PER_TURN == 0 {
                 let now = u64::try_from(origin.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -42,6 +43,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
                 oldest = 0;
             }
         }
+        first = oldest;
         Ok(())
     })
 }

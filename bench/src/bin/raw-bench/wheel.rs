@@ -1,21 +1,21 @@
 //! A hierarchical timing wheel of intrusive lists: arming and cancelling take constant time.
 //!
-//! Six levels of 64 slots; one tick is a millisecond. The level of a deadline is that of the
-//! highest bit in which it differs from now, its slot the six bits there; when the time reaches a
+//! Eight levels of 256 slots cover every deadline; one tick is a millisecond. The level of a
+//! deadline is that of the highest bit in which it differs from now, its slot the eight bits there; when the time reaches a
 //! slot, its timers move down a level or come due. The nodes are in one
 //! vector and linked by index, so that there is nothing unsafe and nothing is allocated.
 
 #![expect(
     clippy::cast_possible_truncation,
-    reason = "list, level and slot numbers are below 384, and slot numbers are taken modulo 64"
+    reason = "list, level and slot numbers are below 2048, and slot numbers are taken modulo 256"
 )]
 
-const LEVELS: usize = 6;
-const SLOT_BITS: u32 = 6;
+const SLOT_BITS: u32 = 8;
 const SLOTS: usize = 1 << SLOT_BITS;
+const LEVELS: usize = (u64::BITS / SLOT_BITS) as usize;
 const LISTS: usize = LEVELS * SLOTS;
-/// The farthest deadline from now, in ticks.
-const HORIZON: u64 = (1 << (SLOT_BITS * LEVELS as u32)) - 1;
+const WORD_BITS: usize = u64::BITS as usize;
+const WORDS: usize = LISTS / WORD_BITS;
 
 /// A node's place in the lists; the first [`LISTS`] nodes are the list heads themselves.
 #[derive(Clone, Copy)]
@@ -28,7 +28,7 @@ struct Node {
 /// The timers, armed and idle.
 pub(crate) struct Wheel {
     now: u64,
-    occupied: [u64; LEVELS],
+    occupied: [u64; WORDS],
     nodes: Vec<Node>,
 }
 
@@ -43,7 +43,7 @@ impl Wheel {
         let nodes = (0..LISTS as u32 + timers).map(to_itself).collect();
         Self {
             now: 0,
-            occupied: [0; LEVELS],
+            occupied: [0; WORDS],
             nodes,
         }
     }
@@ -51,9 +51,9 @@ impl Wheel {
     /// Arms an idle timer for `now + ticks`.
     #[inline(always)]
     pub(crate) fn arm(&mut self, timer: u32, ticks: u64) {
-        let deadline = self.now + ticks.clamp(1, HORIZON);
+        let deadline = self.now + ticks.max(1);
         let list = self.list_of(deadline);
-        self.occupied[list / SLOTS] |= 1 << (list % SLOTS);
+        self.occupied[list / WORD_BITS] |= 1 << (list % WORD_BITS);
         let node = timer + LISTS as u32;
         let last = self.nodes[list].previous;
         self.nodes[node as usize] = Node {
@@ -74,7 +74,7 @@ impl Wheel {
         if previous == next {
             // Only a list's head can be both neighbours: the list is empty now.
             let list = previous as usize;
-            self.occupied[list / SLOTS] &= !(1 << (list % SLOTS));
+            self.occupied[list / WORD_BITS] &= !(1 << (list % WORD_BITS));
         }
     }
 
@@ -83,7 +83,7 @@ impl Wheel {
         let mut due = 0;
         while let Some((list, start)) = self.next_list().filter(|(_, start)| *start <= now) {
             self.now = start;
-            self.occupied[list / SLOTS] &= !(1 << (list % SLOTS));
+            self.occupied[list / WORD_BITS] &= !(1 << (list % WORD_BITS));
             let mut node = self.nodes[list].next;
             self.nodes[list] = Node {
                 previous: list as u32,
@@ -107,20 +107,18 @@ impl Wheel {
     /// The list that has to be taken apart next, and when.
     #[inline]
     fn next_list(&self) -> Option<(usize, u64)> {
-        let level = self.occupied.iter().position(|slots| *slots != 0)?;
-        let slot = self.occupied[level].trailing_zeros();
-        let shift = SLOT_BITS * level as u32;
-        let turn_of_level = self.now >> (shift + SLOT_BITS) << (shift + SLOT_BITS);
-        Some((
-            level * SLOTS + slot as usize,
-            turn_of_level | u64::from(slot) << shift,
-        ))
+        let word = self.occupied.iter().position(|lists| *lists != 0)?;
+        let list = word * WORD_BITS + self.occupied[word].trailing_zeros() as usize;
+        let shift = SLOT_BITS * (list / SLOTS) as u32;
+        // The bits of now above the level's own; none for the highest level.
+        let above = u64::MAX.checked_shl(shift + SLOT_BITS).unwrap_or(0) & self.now;
+        Some((list, above | ((list % SLOTS) as u64) << shift))
     }
 
     #[inline(always)]
     fn list_of(&self, deadline: u64) -> usize {
         let highest = 63 - ((deadline ^ self.now) | 1).leading_zeros();
-        let level = (highest / SLOT_BITS).min(LEVELS as u32 - 1);
+        let level = highest / SLOT_BITS;
         let slot = (deadline >> (level * SLOT_BITS)) as usize % SLOTS;
         level as usize * SLOTS + slot
     }
@@ -142,7 +140,7 @@ mod tests {
             .map(|now| wheel.advance(now))
             .collect();
         assert_eq!(due, [0, 1, 0, 0, 1, 0, 1, 0, 1, 0]);
-        assert_eq!(wheel.occupied, [0; super::LEVELS]);
+        assert_eq!(wheel.occupied, [0; super::WORDS]);
     }
 
     #[test]
@@ -155,7 +153,7 @@ mod tests {
         for timer in (0..1_000).rev() {
             wheel.cancel(timer);
         }
-        assert_eq!(wheel.occupied, [0; super::LEVELS]);
+        assert_eq!(wheel.occupied, [0; super::WORDS]);
         assert_eq!(wheel.advance(1_000_000), 0);
     }
 }
