@@ -13,6 +13,7 @@ mod ring;
 mod sched_batch;
 mod timers;
 mod wheel;
+mod xthread;
 mod xthread_lat;
 mod xthread_tput;
 

@@ -8,7 +8,7 @@
 #![expect(unsafe_code, reason = "an intrusive item is pushed by its address")]
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -16,21 +16,13 @@ use sendio_bench::affinity;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::latency::Latencies;
-use sendio_bench::meter::{Meter, Scope, warm_up_ops};
+use sendio_bench::meter::warm_up_ops;
 use sendio_bench::report::Report;
 
-use crate::inbox::{Inbox, Item, Loop};
-use crate::ring::{self, Ring};
-use crate::xthread_tput::spin_while;
+use crate::inbox::{Inbox, Item};
+use crate::xthread::{Gate, consume, spin_while};
 
 const DEFAULT_OPS: u64 = 300_000;
-
-/// What the two threads tell each other besides the items.
-#[derive(Default)]
-struct Gate {
-    measuring: AtomicBool,
-    abandoned: AtomicBool,
-}
 
 pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     let spin = match args.variant.as_str() {
@@ -41,35 +33,21 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     let ops = args.ops_or(DEFAULT_OPS);
     let (inbox, gate) = (Inbox::new()?, Gate::default());
     thread::scope(|scope| {
-        // Before the meter is opened, so that it does not count the producer.
-        let producer = scope.spawn(|| produce(args, ops, &inbox, &gate));
-        let consumed = consume(args, spin, &inbox, &gate);
-        gate.abandoned.store(consumed.is_err(), Ordering::Release);
-        gate.measuring.store(true, Ordering::Release);
-        let mut latencies = producer
+        // The producer inherits the pinning; a processor that does not exist is found out here.
+        affinity::pin_or_free(args.pcpu)?;
+        let producer = scope.spawn(|| produce(ops, &inbox, &gate));
+        let consumed = consume(args, DEFAULT_OPS, &inbox, spin, &gate);
+        let produced = producer
             .join()
-            .map_err(|_| io::Error::other("producer panicked"))??;
-        let mut report = consumed?;
+            .map_err(|_| io::Error::other("the producer panicked"))?;
+        let (mut report, mut latencies) = (consumed?, produced?);
         report.p50 = latencies.percentile(50).map(|nanos| nanos as f64);
         report.p99 = latencies.percentile(99).map(|nanos| nanos as f64);
         Ok(report)
     })
 }
 
-fn consume(args: &Args, spin: bool, inbox: &Inbox, gate: &Gate) -> Result<Report, Failure> {
-    let meter = Meter::new(args, Scope::Thread)?;
-    let mut uring = ring::build(8)?;
-    let mut event_loop = Loop::new(inbox, Ring::new(&mut uring)?, spin);
-    let mut warm = false;
-    meter.measure(args, DEFAULT_OPS, |ops| {
-        gate.measuring.store(warm, Ordering::Release);
-        warm = true;
-        Ok(event_loop.run(ops)?)
-    })
-}
-
-fn produce(args: &Args, ops: u64, inbox: &Inbox, gate: &Gate) -> io::Result<Latencies> {
-    affinity::pin_or_free(args.pcpu)?;
+fn produce(ops: u64, inbox: &Inbox, gate: &Gate) -> io::Result<Latencies> {
     let mut latencies = Latencies::with_capacity(usize::try_from(ops).unwrap_or(usize::MAX));
     let ran = AtomicU64::new(0);
     let mut item = Item::new(&ran);
@@ -81,15 +59,16 @@ fn produce(args: &Args, ops: u64, inbox: &Inbox, gate: &Gate) -> io::Result<Late
         // run, or when the loop has given up and touches no item any more.
         unsafe { inbox.push(item)? };
         expected += 1;
-        spin_while(|| {
-            ran.load(Ordering::Acquire) < expected && !gate.abandoned.load(Ordering::Relaxed)
-        });
+        spin_while(|| ran.load(Ordering::Acquire) < expected && !gate.is_abandoned());
+        if gate.is_abandoned() {
+            return Err(io::Error::other("the loop has given up"));
+        }
         Ok(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX))
     };
     for _ in 0..warm_up_ops(ops) {
         round_trip()?;
     }
-    spin_while(|| !gate.measuring.load(Ordering::Acquire));
+    gate.wait_until_measuring();
     for _ in 0..ops {
         latencies.record(round_trip()?);
     }

@@ -8,28 +8,21 @@
 //! INV: a producer's items live in its frame, which waits until all of them have run.
 #![expect(unsafe_code, reason = "intrusive items are pushed by their address")]
 
-use std::hint;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use sendio_bench::affinity;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
-use sendio_bench::meter::{Meter, Scope, warm_up_ops};
+use sendio_bench::meter::warm_up_ops;
 use sendio_bench::report::Report;
 
-use crate::inbox::{Inbox, Item, Loop};
-use crate::ring::{self, Ring};
+use crate::inbox::{Inbox, Item};
+use crate::xthread::{Gate, consume, spin_while};
 
 const DEFAULT_OPS: u64 = 10_000_000;
 const IN_FLIGHT: u64 = 256;
-
-#[derive(Default)]
-struct Gate {
-    measuring: AtomicBool,
-    abandoned: AtomicBool,
-}
 
 pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
@@ -39,45 +32,36 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     let (inbox, gate) = (Inbox::new()?, Gate::default());
     thread::scope(|scope| {
         let (inbox, gate) = (&inbox, &gate);
-        // Before the meter is opened, so that it does not count the producers.
-        let producers: Vec<_> = (0..args.producers)
-            .map(|index| scope.spawn(move || produce(args, index, ops, inbox, gate)))
-            .collect();
-        let consumed = consume(args, inbox, gate);
-        gate.abandoned.store(consumed.is_err(), Ordering::Release);
-        gate.measuring.store(true, Ordering::Release);
+        let mut producers = Vec::new();
+        for index in 0..args.producers {
+            // The first producer inherits the pinning, the others run where there is room.
+            if let Err(error) = affinity::pin_or_free(args.pcpu.filter(|_| index == 0)) {
+                gate.abandon();
+                return Err(error.into());
+            }
+            let share = |ops| share(ops, args.producers, index);
+            let (warm_up, ops) = (share(warm_up_ops(ops)), share(ops));
+            producers.push(scope.spawn(move || produce(warm_up, ops, inbox, gate)));
+        }
+        let consumed = consume(args, DEFAULT_OPS, inbox, true, gate);
         for producer in producers {
             producer
                 .join()
-                .map_err(|_| io::Error::other("producer panicked"))??;
+                .map_err(|_| io::Error::other("a producer panicked"))??;
         }
         consumed
     })
 }
 
-fn consume(args: &Args, inbox: &Inbox, gate: &Gate) -> Result<Report, Failure> {
-    let meter = Meter::new(args, Scope::Thread)?;
-    let mut uring = ring::build(8)?;
-    let mut event_loop = Loop::new(inbox, Ring::new(&mut uring)?, true);
-    let mut warm = false;
-    meter.measure(args, DEFAULT_OPS, |ops| {
-        gate.measuring.store(warm, Ordering::Release);
-        warm = true;
-        Ok(event_loop.run(ops)?)
-    })
-}
-
-fn produce(args: &Args, index: u32, ops: u64, inbox: &Inbox, gate: &Gate) -> io::Result<()> {
-    affinity::pin_or_free(args.pcpu.filter(|_| index == 0))?;
+fn produce(warm_up: u64, ops: u64, inbox: &Inbox, gate: &Gate) -> io::Result<()> {
     let ran = AtomicU64::new(0);
     let mut items: Vec<Item> = (0..IN_FLIGHT).map(|_| Item::new(&ran)).collect();
     let first = items.as_mut_ptr();
     let mut pushed = 0;
     // Waits until at most `allowed` are in flight; false if the loop has given up.
     let room = |pushed: u64, allowed: u64| {
-        let abandoned = || gate.abandoned.load(Ordering::Relaxed);
-        spin_while(|| pushed - ran.load(Ordering::Acquire) > allowed && !abandoned());
-        !abandoned()
+        spin_while(|| pushed - ran.load(Ordering::Acquire) > allowed && !gate.is_abandoned());
+        !gate.is_abandoned()
     };
     let mut push_all = |count: u64| -> io::Result<()> {
         for _ in 0..count {
@@ -93,29 +77,15 @@ fn produce(args: &Args, index: u32, ops: u64, inbox: &Inbox, gate: &Gate) -> io:
         room(pushed, 0);
         Ok(())
     };
-    push_all(share(warm_up_ops(ops), args.producers, index))?;
-    spin_while(|| !gate.measuring.load(Ordering::Acquire));
-    push_all(share(ops, args.producers, index))
+    push_all(warm_up)?;
+    gate.wait_until_measuring();
+    push_all(ops)
 }
 
 /// Producer `index`'s part of `ops`.
 fn share(ops: u64, producers: u32, index: u32) -> u64 {
     let (producers, index) = (u64::from(producers), u64::from(index));
     ops / producers + u64::from(index < ops % producers)
-}
-
-/// Spins while `condition` holds; now and then the processor is given away, for the machine may
-/// have fewer than there are threads.
-#[inline]
-pub(crate) fn spin_while(condition: impl Fn() -> bool) {
-    let mut turns = 0_u32;
-    while condition() {
-        turns = turns.wrapping_add(1);
-        if turns.is_multiple_of(4_096) {
-            thread::yield_now();
-        }
-        hint::spin_loop();
-    }
 }
 
 #[cfg(test)]
