@@ -1,6 +1,7 @@
 //! `std::execution` (P2300 senders and receivers) for Rust, with real Linux I/O under it.
 
 mod abort;
+mod backend;
 #[cfg(all(test, loom))]
 mod loom;
 pub mod prelude;
@@ -9,8 +10,13 @@ mod senders;
 mod sync;
 mod util;
 
+pub use backend::{Backend, DefaultBackend};
 pub use sched::executor::{ExecutorOp, ExecutorSchedule, ExecutorScheduler};
 pub use sched::inline::Inline;
+pub use sched::io_context::handle::{Io, IoScheduler, LocalIoScheduler};
+pub use sched::io_context::metrics::MetricsSnapshot;
+pub use sched::io_context::scope::{LocalScope, Scope};
+pub use sched::io_context::{AlreadyRunning, IoContext, IoContextBuilder, ShutdownReport};
 pub use sched::run_loop::{RunLoop, RunLoopScheduler};
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
@@ -38,4 +44,22 @@ pub mod adaptor {
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
     };
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
+}
+
+/// The interface between an I/O context and a kernel: for backends of your own.
+pub mod backends {
+    pub use crate::backend::options::Options;
+    pub use crate::backend::request::{CURRENT_POSITION, Request, TRANSFER_MAX};
+    pub use crate::backend::slot::{Completion, CompletionSlot};
+    pub use crate::backend::uring::{Uring, UringWaker};
+    pub use crate::backend::{Backend, Counters, Wait, Wake};
+}
+
+/// The types of an I/O context's senders and operations: for naming them, and for operations of
+/// your own ([`Kind`](io::Kind)).
+pub mod io {
+    pub use crate::sched::io_context::hop::{Hop, HopOp};
+    pub use crate::sched::io_context::op::{Ending, IoOp, IoSender, Kind, Progress};
+    pub use crate::sched::io_context::schedule::Nop;
+    pub use crate::sched::io_context::timer::{Timer, TimerOp};
 }

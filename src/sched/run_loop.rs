@@ -23,11 +23,15 @@
 
 #![expect(unsafe_code, reason = "queues intrusive nodes")]
 
+use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::executor::ExecutorScheduler;
 use crate::abort::AbortGuard;
+use crate::senders::concept::env::Env;
+use crate::senders::concept::scheduler::SchedulerRef;
 use crate::senders::concept::task::{Executor, Task};
+use crate::senders::consumer::wait::Home;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::util::inbox::{self, Inbox};
 use crate::util::node::{Node, Signal};
@@ -190,6 +194,31 @@ impl Executor for RunLoop {
         };
         if wake {
             inbox::wake(word);
+        }
+    }
+}
+
+impl Home for RunLoop {
+    #[inline]
+    fn env(&self) -> Env<'_> {
+        Env::default().with_scheduler(SchedulerRef::new(self))
+    }
+
+    #[inline]
+    unsafe fn push_last(&self, node: NonNull<Node>) {
+        // SAFETY: the contract is the same.
+        unsafe { self.push(node) }
+    }
+
+    #[cold]
+    fn drive_until(&self, over: &Cell<bool>) {
+        let spin = AdaptiveSpin::new();
+        loop {
+            self.run_queued();
+            if over.get() {
+                return;
+            }
+            self.wait(&spin, true);
         }
     }
 }

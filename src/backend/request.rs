@@ -1,0 +1,118 @@
+//! What an operation asks of a backend: one variant per logical operation.
+//!
+//! Requests are plain data. Pointers in them are valid until the final completion (INV-SLOT-1), and
+//! everything the kernel reads or writes late lies in the operation state.
+
+use std::os::fd::RawFd;
+
+/// An offset that means "at the descriptor's own position".
+pub const CURRENT_POSITION: u64 = u64::MAX;
+
+/// The most bytes that one read or write transfers in Linux.
+pub const TRANSFER_MAX: u32 = 0x7fff_f000;
+
+/// One logical operation, as data.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Request {
+    /// Completes at once.
+    Nop,
+    /// `pread(2)`, or `read(2)` at [`CURRENT_POSITION`].
+    Read {
+        /// The file.
+        fd: RawFd,
+        /// Where the bytes go.
+        buf: *mut u8,
+        /// How many at most.
+        len: u32,
+        /// From where in the file.
+        offset: u64,
+    },
+    /// `pwrite(2)`, or `write(2)` at [`CURRENT_POSITION`].
+    Write {
+        /// The file.
+        fd: RawFd,
+        /// Where the bytes are.
+        buf: *const u8,
+        /// How many at most.
+        len: u32,
+        /// To where in the file.
+        offset: u64,
+    },
+    /// `preadv(2)`.
+    Readv {
+        /// The file.
+        fd: RawFd,
+        /// Where the bytes go.
+        iovecs: *const libc::iovec,
+        /// How many places, `IOV_MAX` at most.
+        count: u32,
+        /// From where in the file.
+        offset: u64,
+    },
+    /// `pwritev(2)`.
+    Writev {
+        /// The file.
+        fd: RawFd,
+        /// Where the bytes are.
+        iovecs: *const libc::iovec,
+        /// How many places, `IOV_MAX` at most.
+        count: u32,
+        /// To where in the file.
+        offset: u64,
+    },
+    /// `fsync(2)`, or `fdatasync(2)`.
+    Fsync {
+        /// The file.
+        fd: RawFd,
+        /// Without metadata that reading the data back does not need.
+        data_only: bool,
+    },
+    /// `fallocate(2)`.
+    Fallocate {
+        /// The file.
+        fd: RawFd,
+        /// Flags of `fallocate(2)`.
+        mode: i32,
+        /// Where the range begins.
+        offset: u64,
+        /// How long it is.
+        len: u64,
+    },
+    /// `ftruncate(2)`.
+    Ftruncate {
+        /// The file.
+        fd: RawFd,
+        /// The new length.
+        len: u64,
+    },
+    /// `openat(2)`.
+    Open {
+        /// The directory to which a relative path is relative.
+        dir: RawFd,
+        /// The path, with a NUL at its end.
+        path: *const libc::c_char,
+        /// Flags of `open(2)`.
+        flags: i32,
+        /// The mode of a file that is created.
+        mode: libc::mode_t,
+    },
+    /// `close(2)`.
+    Close {
+        /// The descriptor, which the request owns.
+        fd: RawFd,
+    },
+    /// `statx(2)`.
+    Statx {
+        /// The directory, or the file itself with `AT_EMPTY_PATH`.
+        dir: RawFd,
+        /// The path, with a NUL at its end.
+        path: *const libc::c_char,
+        /// Flags of `statx(2)`.
+        flags: i32,
+        /// What is asked for.
+        mask: u32,
+        /// Where the answer goes.
+        buf: *mut libc::statx,
+    },
+}

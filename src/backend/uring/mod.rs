@@ -1,0 +1,496 @@
+//! The io_uring backend.
+//!
+//! `setup` makes a ring with the best flags that the kernel has, `encode` turns requests into
+//! submission queue entries, and this file submits, enters, reaps and wakes.
+//!
+//! # Flow
+//!
+//! A request becomes one entry in the submission queue (`user_data` is the slot's address). One
+//! `io_uring_enter` per turn submits all of them, runs the kernel's deferred work, and waits if
+//! allowed. Completions are dispatched straight from the completion queue.
+//!
+//! # Cancellation
+//!
+//! A cancel is an `ASYNC_CANCEL` entry for the slot's address. Its own completion is skipped or
+//! ignored: only the target's last completion ends anything. The slot may be reused as soon as its
+//! operation completed, although the cancel may not have been executed: the kernel executes
+//! entries in the order of the queue, a cancel never waits, and an entry for the reused address can
+//! only be queued behind it.
+//!
+//! # Bounds
+//!
+//! A full submission queue is submitted and, if it stays full, reported to the context, which keeps
+//! the operation. A full completion queue is flushed by the kernel at the next `enter` with
+//! `GETEVENTS`, which every turn makes while the overflow flag is set.
+//!
+//! # Threads
+//!
+//! The thread that made the ring, and no other; wakers write to an eventfd that the ring polls.
+//!
+//! # Safety
+//! - INV-RING-1: the queue views point into the ring's mappings, and are gone before the ring.
+//! - INV-RING-2: `user_data` is the address of a slot in flight, or one of two small constants.
+//! - INV-SLOT-1, INV-SLOT-2: kept as the trait demands; the kernel posts one last completion for
+//!   each entry.
+//!
+//! # Kernel
+//!
+//! Linux 5.19 for the ring flags in full; see `setup` for the steps down.
+
+#![expect(
+    unsafe_code,
+    reason = "hands addresses to the kernel and takes them back"
+)]
+
+mod encode;
+mod setup;
+
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use io_uring::types::{SubmitArgs, Timespec};
+use io_uring::{
+    CompletionQueue, EnterFlags, IoUring, SubmissionQueue, Submitter, opcode, squeue, types,
+};
+
+use super::options::Options;
+use super::request::Request;
+use super::slot::{Completion, CompletionSlot};
+use super::{Backend, Counters, Wait, Wake};
+use crate::abort::abort;
+
+/// `user_data` of cancels: their completions are ignored.
+const CANCEL: u64 = 1;
+/// `user_data` of the poll on the eventfd.
+const WAKE: u64 = 2;
+/// `user_data` of entries whose completion only makes the ring readable.
+const ALERT: u64 = 3;
+/// Everything below is no slot.
+const SLOT_MIN: u64 = 8;
+
+/// The io_uring backend.
+pub struct Uring {
+    // The views come before the ring, so that they are gone when it goes (INV-RING-1).
+    queues: ManuallyDrop<UnsafeCell<Queues>>,
+    submitter: Submitter<'static>,
+    ring: NonNull<IoUring>,
+    event: OwnedFd,
+    /// The poll on the eventfd is under way.
+    armed: Cell<bool>,
+    sqpoll: bool,
+    iopoll: bool,
+    /// Requests without completion, counted for rings that poll.
+    at_kernel: Cell<usize>,
+    /// Wake-ups that were taken out of the eventfd.
+    wakes_seen: Cell<u64>,
+    setup: setup::Setup,
+    counters: Cell<Counters>,
+    /// The time of the last alert; the kernel reads it when the entry is submitted.
+    alert_after: Cell<Timespec>,
+}
+
+struct Queues {
+    submission: SubmissionQueue<'static>,
+    completion: CompletionQueue<'static>,
+}
+
+/// Writes to the eventfd of a [`Uring`].
+#[derive(Debug)]
+pub struct UringWaker {
+    event: RawFd,
+}
+
+impl Wake for UringWaker {
+    fn wake(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: the buffer is 8 bytes. The owner keeps the eventfd open until it has counted this
+        //         wake-up; a full counter (EAGAIN) means that it is awake, which is all we want.
+        unsafe { libc::write(self.event, one.as_ptr().cast(), one.len()) };
+    }
+}
+
+impl Uring {
+    /// The views of the two queues.
+    ///
+    /// # Safety
+    ///
+    /// - The result is not used after another call of this function, or across a handler.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "one thread, and no two uses overlap (contract)"
+    )]
+    #[inline]
+    unsafe fn queues(&self) -> &mut Queues {
+        // SAFETY: the backend is bound to its thread, and uses do not overlap (contract).
+        unsafe { &mut *self.queues.get() }
+    }
+
+    /// Puts an entry into the queue, submitting the queue first if it is full.
+    fn push(&self, entry: &squeue::Entry) -> bool {
+        // SAFETY: not used across `flush`. The entry names memory that is valid as INV-SLOT-1 says,
+        //         or none.
+        unsafe {
+            if self.queues().submission.push(entry).is_ok() {
+                return true;
+            }
+        }
+        self.flush();
+        // SAFETY: as above.
+        unsafe { self.queues().submission.push(entry).is_ok() }
+    }
+
+    /// Submits what is queued without looking at completions.
+    #[cold]
+    fn flush(&self) {
+        if let Err(error) = self.enter_kernel(0, EnterFlags::empty(), None)
+            && !is_passing(&error)
+        {
+            abort("io_uring_enter failed");
+        }
+    }
+
+    fn enter_kernel(
+        &self,
+        wanted: u32,
+        flags: EnterFlags,
+        args: Option<&SubmitArgs<'_, '_>>,
+    ) -> io::Result<usize> {
+        // SAFETY: not used after this block.
+        let queued = unsafe {
+            let submission = &mut self.queues().submission;
+            submission.sync();
+            submission.len()
+        };
+        let queued = u32::try_from(queued).unwrap_or(u32::MAX);
+        let mut flags = flags;
+        if self.sqpoll {
+            // SAFETY: not used after this line.
+            if unsafe { self.queues() }.submission.need_wakeup() {
+                flags |= EnterFlags::SQ_WAKEUP;
+            }
+            if flags.is_empty() && queued > 0 {
+                flags |= EnterFlags::SQ_WAIT;
+            }
+        }
+        let mut counters = self.counters.get();
+        counters.enters += 1;
+        counters.submitted += u64::from(queued);
+        self.counters.set(counters);
+        // SAFETY: the argument, if any, outlives the call and matches `EXT_ARG`.
+        let result = unsafe {
+            match args {
+                Some(args) => self
+                    .submitter
+                    .enter(queued, wanted, flags.bits(), Some(args)),
+                None => self
+                    .submitter
+                    .enter::<libc::sigset_t>(queued, wanted, flags.bits(), None),
+            }
+        };
+        // SAFETY: not used after this line.
+        unsafe { self.queues() }.submission.sync();
+        result
+    }
+
+    /// Polls the eventfd, so that a wake-up ends a sleep in `enter`.
+    fn arm(&self) {
+        if !self.armed.get() {
+            let poll = opcode::PollAdd::new(types::Fd(self.event.as_raw_fd()), POLLIN)
+                .multi(true)
+                .build()
+                .user_data(WAKE);
+            self.armed.set(self.push(&poll));
+        }
+    }
+
+    /// Sleeps on the eventfd while nothing is at the kernel, for rings that poll for completions.
+    fn pause(&self, wait: Wait) {
+        if self.at_kernel.get() > 0 {
+            return;
+        }
+        let timeout = match wait {
+            Wait::For(duration) => i32::try_from(duration.as_millis() + 1).unwrap_or(i32::MAX),
+            _ => -1,
+        };
+        let mut poll = libc::pollfd {
+            fd: self.event.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        let mut value = [0_u8; 8];
+        // SAFETY: one pollfd, and 8 bytes for the counter of the eventfd.
+        unsafe {
+            if libc::poll(&raw mut poll, 1, timeout) == 1
+                && libc::read(
+                    self.event.as_raw_fd(),
+                    value.as_mut_ptr().cast(),
+                    value.len(),
+                ) == 8
+            {
+                self.wakes_seen
+                    .set(self.wakes_seen.get() + u64::from_ne_bytes(value));
+            }
+        }
+    }
+
+    /// The set-up that was reached, for reports.
+    pub(crate) const fn setup(&self) -> &setup::Setup {
+        &self.setup
+    }
+}
+
+/// `POLLIN` as the poll entry wants it.
+const POLLIN: u32 = 1;
+const _: () = assert!(libc::POLLIN == 1);
+
+/// Interruptions and passing shortages, after which one enters again.
+fn is_passing(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EINTR | libc::EAGAIN | libc::EBUSY | libc::ETIME | libc::ENOMEM)
+    )
+}
+
+// SAFETY: each accepted entry gets exactly one completion without F_MORE, which `reap` dispatches
+//         once; requests are one-shot. The kernel does not use entry, slot or memory after that.
+unsafe impl Backend for Uring {
+    type Slot = ();
+    type Waker = UringWaker;
+
+    fn new(options: &Options) -> io::Result<Self> {
+        let (ring, setup) = setup::build(options)?;
+        let event = setup::eventfd()?;
+        let ring = NonNull::from(Box::leak(Box::new(ring)));
+        // SAFETY: the ring is on the heap and freed in `drop`, after the views (INV-RING-1); these
+        //         are the only views.
+        let (queues, mut submitter) = unsafe {
+            let ring: &'static IoUring = ring.as_ref();
+            let queues = Queues {
+                submission: ring.submission_shared(),
+                completion: ring.completion_shared(),
+            };
+            (queues, ring.submitter())
+        };
+        // Saves the look-up of the descriptor in each call; not needed for anything.
+        let _ = submitter.register_ring_fd();
+        Ok(Self {
+            queues: ManuallyDrop::new(UnsafeCell::new(queues)),
+            submitter,
+            ring,
+            event,
+            armed: Cell::new(false),
+            sqpoll: options.sqpoll.is_some(),
+            iopoll: options.iopoll,
+            at_kernel: Cell::new(0),
+            wakes_seen: Cell::new(0),
+            setup,
+            counters: Cell::new(Counters::default()),
+            alert_after: Cell::new(Timespec::new()),
+        })
+    }
+
+    fn waker(&self) -> UringWaker {
+        UringWaker {
+            event: self.event.as_raw_fd(),
+        }
+    }
+
+    #[inline]
+    unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
+        let accepted = self.push(&encode::encode(request).user_data(user_data(slot)));
+        if self.iopoll && accepted {
+            self.at_kernel.set(self.at_kernel.get() + 1);
+        }
+        accepted
+    }
+
+    unsafe fn cancel(&self, slot: NonNull<CompletionSlot<Self>>) -> bool {
+        let entry = opcode::AsyncCancel::new(user_data(slot))
+            .build()
+            .user_data(CANCEL);
+        self.push(&entry)
+    }
+
+    fn enter(&self, wait: Wait) -> io::Result<()> {
+        if wait != Wait::No && !self.iopoll {
+            self.arm();
+        }
+        let mut flags = EnterFlags::GETEVENTS;
+        let result = match wait {
+            Wait::No => self.enter_kernel(0, flags, None),
+            // Completions of a polling ring are looked for inside the call, which must not block:
+            // only the eventfd brings wake-ups, and it cannot be polled on such a ring.
+            _ if self.iopoll => self
+                .enter_kernel(0, flags, None)
+                .inspect(|_| self.pause(wait)),
+            Wait::Forever => self.enter_kernel(1, flags, None),
+            Wait::For(duration) => {
+                let timeout = Timespec::from(duration);
+                flags |= EnterFlags::EXT_ARG;
+                let args = SubmitArgs::new().timespec(&timeout);
+                self.enter_kernel(1, flags, Some(&args))
+            }
+        };
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) if is_passing(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    #[inline]
+    fn reap(&self, limit: usize) -> usize {
+        // SAFETY: not used after this line.
+        unsafe { self.queues() }.completion.sync();
+        let mut count = 0;
+        while count < limit {
+            // SAFETY: the entry is copied out before the handler runs.
+            let Some(entry) = (unsafe { self.queues() }.completion.next()) else {
+                break;
+            };
+            count += 1;
+            let completion = Completion {
+                result: entry.result(),
+                flags: entry.flags(),
+            };
+            let user_data = entry.user_data();
+            if user_data >= SLOT_MIN {
+                if self.iopoll {
+                    self.at_kernel.set(self.at_kernel.get() - 1);
+                }
+                let slot: *mut CompletionSlot<Self> =
+                    std::ptr::with_exposed_provenance_mut(user_data_address(user_data));
+                // SAFETY: the address is that of a slot in flight (INV-RING-2), whose one
+                //         completion this is; no view of the queues is in use.
+                unsafe { CompletionSlot::complete(NonNull::new_unchecked(slot), completion) };
+            } else if user_data == WAKE && !io_uring::cqueue::more(completion.flags) {
+                self.armed.set(false);
+            }
+        }
+        // SAFETY: not used after this line.
+        unsafe { self.queues() }.completion.sync();
+        count
+    }
+
+    #[inline]
+    fn is_ready(&self) -> bool {
+        // SAFETY: not used after this block.
+        let empty = unsafe {
+            let completion = &mut self.queues().completion;
+            completion.sync();
+            completion.is_empty()
+        };
+        !empty || self.wants_enter()
+    }
+
+    #[inline]
+    fn wants_enter(&self) -> bool {
+        // SAFETY: not used after this block.
+        unsafe {
+            let submission = &self.queues().submission;
+            !submission.is_empty()
+                || submission.taskrun()
+                || submission.cq_overflow()
+                || (self.iopoll && self.at_kernel.get() > 0)
+        }
+    }
+
+    #[inline]
+    fn has_unsubmitted(&self) -> bool {
+        // SAFETY: not used after this line.
+        !unsafe { self.queues() }.submission.is_empty()
+    }
+
+    fn await_wakes(&self, count: u64) {
+        let mut seen = self.wakes_seen.get();
+        while seen < count {
+            let mut poll = libc::pollfd {
+                fd: self.event.as_raw_fd(),
+                events: libc::POLLIN,
+                revents: 0,
+            };
+            let mut value = [0_u8; 8];
+            // SAFETY: one pollfd, and 8 bytes for the counter of the eventfd.
+            let read = unsafe {
+                libc::poll(&raw mut poll, 1, -1);
+                libc::read(
+                    self.event.as_raw_fd(),
+                    value.as_mut_ptr().cast(),
+                    value.len(),
+                )
+            };
+            if read == 8 {
+                seen += u64::from_ne_bytes(value);
+            }
+        }
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring, and so its descriptor, is open as long as `self` (INV-RING-1).
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_ref().as_raw_fd()) }
+    }
+
+    fn alert(&self, left: Option<Duration>) {
+        self.arm();
+        if let Some(left) = left {
+            // A completion makes the ring readable: of a NOP at once, or of a timeout. Several may
+            // be under way; the later ones only wake a loop that finds nothing.
+            let entry = if left.is_zero() {
+                opcode::Nop::new().build()
+            } else {
+                self.alert_after.set(Timespec::from(left));
+                opcode::Timeout::new(self.alert_after.as_ptr()).build()
+            };
+            self.push(&entry.user_data(ALERT));
+        }
+        self.flush();
+    }
+
+    fn counters(&self) -> Counters {
+        self.counters.get()
+    }
+}
+
+#[inline]
+fn user_data(slot: NonNull<CompletionSlot<Uring>>) -> u64 {
+    slot.as_ptr().expose_provenance() as u64
+}
+
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it was an address of this process"
+)]
+const fn user_data_address(user_data: u64) -> usize {
+    user_data as usize
+}
+
+impl Drop for Uring {
+    fn drop(&mut self) {
+        // SAFETY: the context has drained the ring. The views go first, then the ring, whose box
+        //         was leaked in `new`; `submitter` has no destructor.
+        unsafe {
+            ManuallyDrop::drop(&mut self.queues);
+            drop(Box::from_raw(self.ring.as_ptr()));
+        }
+    }
+}
+
+impl AsFd for Uring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        Backend::as_fd(self)
+    }
+}
+
+impl fmt::Debug for Uring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Uring")
+            .field("setup", &self.setup)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,175 @@
+//! Makes a ring with the best flags that this kernel accepts.
+//!
+//! Each step is tried for real: the ring is made with its flags and a NOP goes through it, because a
+//! seccomp filter may allow the set-up and forbid the rest.
+//!
+//! | step | flags | kernel |
+//! |------|-------|--------|
+//! | `Deferred` | SINGLE_ISSUER, DEFER_TASKRUN, TASKRUN_FLAG, SUBMIT_ALL, NO_SQARRAY | 6.6 |
+//! | `DeferredArray` | the same without NO_SQARRAY | 6.1 |
+//! | `Cooperative` | COOP_TASKRUN, TASKRUN_FLAG, SUBMIT_ALL | 5.19 |
+//! | `Plain` | none | 5.11 |
+//!
+//! # Safety
+//! System calls on descriptors that are owned here.
+
+#![expect(unsafe_code, reason = "eventfd(2), and pushing a NOP")]
+
+use std::io;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+use io_uring::{Builder, IoUring, opcode};
+
+use crate::backend::options::Options;
+
+/// The step at which the ring was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Deferred,
+    DeferredArray,
+    Cooperative,
+    Plain,
+}
+
+/// What was reached.
+#[derive(Clone, Debug)]
+#[expect(dead_code, reason = "printed through Debug in reports")]
+pub(crate) struct Setup {
+    step: Step,
+    entries: u32,
+    completion_entries: u32,
+    sqpoll: bool,
+    iopoll: bool,
+}
+
+const STEPS: [Step; 4] = [
+    Step::Deferred,
+    Step::DeferredArray,
+    Step::Cooperative,
+    Step::Plain,
+];
+
+/// Makes the ring, stepping down until the kernel accepts it. The error is that of the best step
+/// that the kernel could have had: the last one tried.
+pub(crate) fn build(options: &Options) -> io::Result<(IoUring, Setup)> {
+    check(options)?;
+    let mut last = None;
+    for step in STEPS {
+        if options.sqpoll.is_some() && step != Step::Plain {
+            // A polling kernel thread runs the work itself; the kernel refuses these with it.
+            continue;
+        }
+        match try_step(options, step) {
+            Ok(ring) => {
+                let params = ring.params();
+                let setup = Setup {
+                    step,
+                    entries: params.sq_entries(),
+                    completion_entries: params.cq_entries(),
+                    sqpoll: params.is_setup_sqpoll(),
+                    iopoll: params.is_setup_iopoll(),
+                };
+                return Ok((ring, setup));
+            }
+            // Only "invalid argument" can be about a flag; the rest does not get better by
+            // stepping down.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::from_raw_os_error(libc::EINVAL)))
+}
+
+fn check(options: &Options) -> io::Result<()> {
+    let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    if options.entries == 0 || options.entries > 32768 {
+        return invalid(format!(
+            "a ring has 1 to 32768 submission entries, not {}",
+            options.entries
+        ));
+    }
+    if let Some(completions) = options.completion_entries
+        && (completions < options.entries || completions > 65536)
+    {
+        return invalid(format!(
+            "a ring with {} submission entries has as many to 65536 completion entries, not \
+             {completions}",
+            options.entries
+        ));
+    }
+    Ok(())
+}
+
+fn try_step(options: &Options, step: Step) -> io::Result<IoUring> {
+    let mut builder: Builder<io_uring::squeue::Entry, io_uring::cqueue::Entry> = IoUring::builder();
+    match step {
+        Step::Deferred | Step::DeferredArray => {
+            builder
+                .setup_single_issuer()
+                .setup_defer_taskrun()
+                .setup_taskrun_flag()
+                .setup_submit_all();
+            if step == Step::Deferred {
+                builder.setup_no_sqarray();
+            }
+        }
+        Step::Cooperative => {
+            builder
+                .setup_coop_taskrun()
+                .setup_taskrun_flag()
+                .setup_submit_all();
+        }
+        Step::Plain => {}
+    }
+    if let Some(completions) = options.completion_entries {
+        builder.setup_cqsize(completions);
+    }
+    if let Some(idle) = options.sqpoll {
+        builder.setup_sqpoll(u32::try_from(idle.as_millis()).unwrap_or(u32::MAX));
+    }
+    if options.iopoll {
+        builder.setup_iopoll();
+    }
+    builder.dontfork();
+    let mut ring = builder.build(options.entries)?;
+    if !options.iopoll {
+        round_trip(&mut ring)?;
+    }
+    Ok(ring)
+}
+
+/// Sends a NOP through the ring.
+fn round_trip(ring: &mut IoUring) -> io::Result<()> {
+    // SAFETY: a NOP names no memory.
+    let pushed = unsafe { ring.submission().push(&opcode::Nop::new().build()) };
+    if pushed.is_err() {
+        return Err(io::Error::from_raw_os_error(libc::EBUSY));
+    }
+    loop {
+        match ring.submit_and_wait(1) {
+            Ok(_) => {}
+            Err(error) if error.raw_os_error() == Some(libc::EINTR) => continue,
+            Err(error) => return Err(error),
+        }
+        match ring.completion().next() {
+            Some(entry) if entry.result() < 0 => {
+                return Err(io::Error::from_raw_os_error(-entry.result()));
+            }
+            Some(_) => return Ok(()),
+            None => {}
+        }
+    }
+}
+
+/// The eventfd through which other threads wake the loop.
+pub(crate) fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed; the descriptor is new and ours.
+    unsafe {
+        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
+        if fd < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(OwnedFd::from_raw_fd(fd))
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Hops to the loop of an I/O context without the kernel: `yield_now`, and the transfers of
+//! `continues_on`.
+//!
+//! A hop is one node: in the ready queue on the loop's thread, in the inbox from another. It always
+//! fits and is never refused, so work that runs can always come home.
+//!
+//! # Cancellation
+//!
+//! A yield completes stopped if stop was requested when its turn comes. A transfer carries a result
+//! and is not stopped.
+//!
+//! # Safety
+//! INV-NODE-1: the node is a field of the operation, which waits for its run.
+
+#![expect(unsafe_code, reason = "a leaf sender with an intrusive node")]
+
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::fmt;
+use std::marker::PhantomPinned;
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+
+use super::core::Core;
+use super::handle::{Io, LocalIoScheduler};
+use crate::abort::abort;
+use crate::backend::Backend;
+use crate::senders::concept::local::LocalSender;
+use crate::senders::concept::operation::OperationState;
+use crate::senders::concept::receiver::Receiver;
+use crate::senders::concept::scheduler::SchedulerRef;
+use crate::senders::concept::sender::Sender;
+use crate::senders::concept::task::{Executor, Task};
+use crate::senders::stop::RawToken;
+use crate::util::node::{Node, Signal};
+
+/// The sender of a hop to an I/O context.
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a sender does nothing until a consumer such as `IoContext::block_on` starts it"]
+pub struct Hop<H> {
+    handle: H,
+    stoppable: bool,
+}
+
+impl<H> Hop<H> {
+    pub(super) const fn yielding(handle: H) -> Self {
+        Self {
+            handle,
+            stoppable: true,
+        }
+    }
+
+    pub(super) const fn transferring(handle: H) -> Self {
+        Self {
+            handle,
+            stoppable: false,
+        }
+    }
+}
+
+// SAFETY: the node is run exactly once by the loop, and completes the receiver as its last act.
+unsafe impl<H: Io> Sender for Hop<H> {
+    type Value = ();
+    type Error = Infallible;
+    type Operation<R: Receiver<(), Infallible>> = HopOp<H, R>;
+
+    #[inline]
+    fn connect<R: Receiver<(), Infallible>>(self, receiver: R) -> HopOp<H, R> {
+        HopOp {
+            node: Node::new(HopOp::<H, R>::ran),
+            phase: Cell::new(Phase::Unstarted),
+            token: Cell::new(RawToken::NEVER),
+            hop: self,
+            receiver: ManuallyDrop::new(receiver),
+            _pinned: PhantomPinned,
+        }
+    }
+}
+
+// SAFETY: started on the context's thread, to which the handle is bound, and run by the loop there.
+unsafe impl<B: Backend> LocalSender for Hop<LocalIoScheduler<'_, B>> {}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Unstarted,
+    Waiting,
+    Over,
+}
+
+/// The operation state of [`Hop`].
+#[repr(C)] // The node comes first: its address is the address of the operation.
+pub struct HopOp<H, R> {
+    node: Node,
+    phase: Cell<Phase>,
+    token: Cell<RawToken>,
+    hop: Hop<H>,
+    receiver: ManuallyDrop<R>,
+    _pinned: PhantomPinned,
+}
+
+impl<H: Io, R: Receiver<(), Infallible>> HopOp<H, R> {
+    /// The loop runs the node.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is that of a waiting operation of this type.
+    #[inline]
+    unsafe fn ran(node: NonNull<Node>, _: Signal) {
+        let this: *mut Self = node.as_ptr().cast();
+        // SAFETY: waiting, so alive, with its receiver and its token's source; taken once.
+        let (stopped, receiver) = unsafe {
+            (*this).phase.set(Phase::Over);
+            (
+                (*this).token.get().stop_requested(),
+                ManuallyDrop::take(&mut *(&raw mut (*this).receiver)),
+            )
+        };
+        if stopped {
+            receiver.set_stopped();
+        } else {
+            receiver.set_value(());
+        }
+    }
+}
+
+impl<H: Io, R: Receiver<(), Infallible>> OperationState for HopOp<H, R> {
+    #[inline]
+    unsafe fn start(this: *mut Self) {
+        // SAFETY: alive and this thread's until the node is queued; in place until it was run.
+        unsafe {
+            let hop = &raw const (*this).hop;
+            if (*hop).stoppable {
+                let token = (*(&raw const (*this).receiver)).env().stop_token();
+                (*this).token.set(token.erase());
+            }
+            (*this).phase.set(Phase::Waiting);
+            let node = NonNull::new_unchecked(this.cast());
+            let handle = (*hop).handle;
+            if handle.is_home() {
+                handle.core().ready.push_back(node);
+            } else {
+                handle.core().push(node);
+            }
+        }
+    }
+}
+
+impl<H, R> Drop for HopOp<H, R> {
+    #[inline]
+    fn drop(&mut self) {
+        match self.phase.get() {
+            Phase::Over => {}
+            // SAFETY: never started: the receiver is there, and nobody else has it.
+            Phase::Unstarted => unsafe { ManuallyDrop::drop(&mut self.receiver) },
+            Phase::Waiting => abort("a scheduled operation was destroyed before it completed"),
+        }
+    }
+}
+
+impl<H, R> fmt::Debug for HopOp<H, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HopOp").finish_non_exhaustive()
+    }
+}
+
+/// A core as an executor: runs tasks on its loop.
+#[repr(transparent)]
+pub(super) struct CoreExecutor<B: Backend>(Core<B>);
+
+// SAFETY: `execute` uses what any thread may use, and the ready queue after comparing threads.
+unsafe impl<B: Backend> Sync for CoreExecutor<B> {}
+
+impl<B: Backend> Executor for CoreExecutor<B> {
+    fn execute(&self, task: Task) {
+        let node = task.into_node();
+        // SAFETY: the task stood for a node that waits in an operation (INV-TASK-1) and that may
+        //         be run on any thread.
+        unsafe {
+            if self.0.is_home() {
+                self.0.ready.push_back(node);
+            } else {
+                self.0.push(node);
+            }
+        }
+    }
+}
+
+/// The type-erased scheduler of the context with this core.
+pub(super) const fn executor_of<B: Backend>(core: &Core<B>) -> SchedulerRef<'_> {
+    let executor: *const CoreExecutor<B> = (&raw const *core).cast();
+    // SAFETY: `CoreExecutor` is a transparent wrapper; the borrow is that of `core`.
+    SchedulerRef::new(unsafe { &*executor })
+}

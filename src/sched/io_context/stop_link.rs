@@ -1,0 +1,268 @@
+//! How a stop request, from any thread, reaches an operation of an I/O context.
+//!
+//! # States
+//!
+//! `state` is shared between threads; the cells belong to the loop's thread.
+//!
+//! | who | when | does |
+//! |-----|------|------|
+//! | `start`, other thread | before it queues the operation | sets `SUBMITTING` |
+//! | loop | when it takes the operation from the queue (`claim`) | clears `SUBMITTING`; if `STOP` is set the operation is not submitted |
+//! | callback, loop's thread, `SUBMITTING` clear | | calls the operation (`act`) |
+//! | callback, any thread, `SUBMITTING` set | | sets `STOP`, nothing else: the loop will look |
+//! | callback, other thread, `SUBMITTING` clear | | sets `STOP`, queues `node` |
+//! | loop | when it takes `node` from the queue | `arrived`, then `act` |
+//!
+//! The callback runs at most once, and not after `disarm`. So after `disarm` the loop knows whether
+//! `node` is on its way: `STOP` is set and it has not arrived. Then the operation must wait for
+//! it, because the queue holds its address.
+//!
+//! # Threads
+//!
+//! One read-modify-write each by callback and `claim` decides who saw whom (`AcqRel`). That the
+//! callback is over when `disarm` returns is INV-CB-1.
+//!
+//! # Safety
+//! - INV-STOP-1: an armed link stays in place until `disarm` returned, and if that said so until
+//!   `node` arrived.
+//! - INV-CTX-1: `pending`, `arrived` and the links are the loop's.
+
+#![expect(unsafe_code, reason = "intrusive nodes inside operations")]
+
+use std::cell::Cell;
+use std::mem::offset_of;
+use std::ptr::{self, NonNull};
+
+use super::core::Core;
+use crate::backend::Backend;
+use crate::backend::slot::CompletionSlot;
+use crate::senders::stop::{RawCallback, RawToken, deregister, register};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::util::list::Links;
+use crate::util::node::{Node, Signal};
+
+/// The operation is in the inbox, on its way to the loop.
+const SUBMITTING: u32 = 1;
+/// Stop was requested while `SUBMITTING`, or from another thread.
+const STOP: u32 = 2;
+
+/// The part of an operation that hears stop requests.
+#[repr(C)] // The callback comes first: its address is the address of the link.
+pub(crate) struct StopLink<B: Backend> {
+    callback: RawCallback,
+    node: Node,
+    links: Links,
+    core: Cell<*const Core<B>>,
+    /// The slot to cancel; null for operations without one.
+    slot: Cell<*mut CompletionSlot<B>>,
+    /// Called on the loop's thread when stop was requested and the operation is incomplete.
+    act: unsafe fn(NonNull<Self>),
+    token: Cell<RawToken>,
+    state: AtomicU32,
+    arrived: Cell<bool>,
+    /// In the context's list of cancels to send.
+    pending: Cell<bool>,
+}
+
+impl<B: Backend> StopLink<B> {
+    /// A link that is not armed.
+    #[inline]
+    pub(crate) fn new(act: unsafe fn(NonNull<Self>)) -> Self {
+        Self {
+            callback: RawCallback::new(Self::requested),
+            node: Node::new(Self::node_arrived),
+            links: Links::new(),
+            core: Cell::new(ptr::null()),
+            slot: Cell::new(ptr::null_mut()),
+            act,
+            token: Cell::new(RawToken::NEVER),
+            state: AtomicU32::new(0),
+            arrived: Cell::new(false),
+            pending: Cell::new(false),
+        }
+    }
+
+    /// Listens to `token` from now on. If stop was requested already, the callback runs in here.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is part of an operation that is being started, and keeps INV-STOP-1.
+    /// - The source of `token` is alive until `disarm`; the core until the operation completed.
+    #[inline]
+    pub(crate) unsafe fn arm(
+        this: NonNull<Self>,
+        core: &Core<B>,
+        slot: *mut CompletionSlot<B>,
+        token: RawToken,
+        submitting: bool,
+    ) {
+        // SAFETY: alive, and not shared before `register` (contract).
+        unsafe {
+            let link = this.as_ref();
+            link.core.set(core);
+            link.slot.set(slot);
+            link.token.set(token);
+            if submitting {
+                link.state.store(SUBMITTING, Ordering::Relaxed);
+            }
+            if !token.is_never() {
+                register(token, this.cast());
+            }
+        }
+    }
+
+    /// The loop has taken the operation from its queue; whether it should go on.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; armed with `submitting`; called once.
+    pub(crate) unsafe fn claim(this: NonNull<Self>) -> bool {
+        // SAFETY: alive (INV-STOP-1).
+        let before = unsafe { this.as_ref() }
+            .state
+            .fetch_and(!SUBMITTING, Ordering::AcqRel);
+        if before & STOP != 0 {
+            // The callback saw `SUBMITTING` and queued nothing.
+            // SAFETY: as above.
+            unsafe { this.as_ref() }.arrived.set(true);
+        }
+        before & STOP == 0
+    }
+
+    /// Whether stop was requested.
+    ///
+    /// # Safety
+    ///
+    /// - Armed, so the token's source is alive.
+    #[inline]
+    pub(crate) unsafe fn stop_requested(this: NonNull<Self>) -> bool {
+        // SAFETY: alive (INV-STOP-1), and so is the source (contract).
+        unsafe { this.as_ref().token.get().stop_requested() }
+    }
+
+    /// Ends the listening before the operation completes; `true` if `node` is on its way, so that
+    /// the operation must wait for `act` before it completes.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; armed; called once, or again after `act`.
+    #[inline]
+    pub(crate) unsafe fn disarm(this: NonNull<Self>) -> bool {
+        // SAFETY: alive (INV-STOP-1); the core is alive while its operations are incomplete.
+        unsafe {
+            let link = this.as_ref();
+            if link.token.get().is_never() && !link.pending.get() {
+                return false;
+            }
+            deregister(this.cast());
+            if link.pending.replace(false) {
+                (*link.core.get()).cancels.remove(Self::links(this));
+            }
+            // Acquire is given by the deregistration.
+            link.state.load(Ordering::Relaxed) & STOP != 0 && !link.arrived.get()
+        }
+    }
+
+    /// Ends the listening of an operation that was not queued after all, on the starting thread.
+    ///
+    /// # Safety
+    ///
+    /// - Armed with `submitting`, and the operation was never queued.
+    pub(crate) unsafe fn disarm_unqueued(this: NonNull<Self>) {
+        // SAFETY: alive (INV-STOP-1). `SUBMITTING` was set all the time, so `node` was not queued.
+        unsafe { deregister(this.cast()) };
+    }
+
+    /// Puts the link into the list of cancels to send, once.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; armed; the slot is at the kernel.
+    pub(crate) unsafe fn cancel_later(this: NonNull<Self>) {
+        // SAFETY: alive (INV-STOP-1), as is the core.
+        unsafe {
+            if !this.as_ref().pending.replace(true) {
+                (*this.as_ref().core.get())
+                    .cancels
+                    .push_back(Self::links(this));
+            }
+        }
+    }
+
+    /// The link with these links.
+    ///
+    /// # Safety
+    ///
+    /// - `links` are those of a link of this type.
+    pub(super) unsafe fn of_links(links: NonNull<Links>) -> NonNull<Self> {
+        // SAFETY: the field lies in the link (contract), whose provenance `links()` kept.
+        unsafe { links.byte_sub(offset_of!(Self, links)).cast() }
+    }
+
+    unsafe fn links(this: NonNull<Self>) -> NonNull<Links> {
+        // SAFETY: alive; a field of it, with the provenance of the whole.
+        unsafe { this.byte_add(offset_of!(Self, links)).cast() }
+    }
+
+    /// The slot to cancel.
+    ///
+    /// # Safety
+    ///
+    /// - Armed, with a slot.
+    pub(super) unsafe fn slot(this: NonNull<Self>) -> NonNull<CompletionSlot<B>> {
+        // SAFETY: alive (INV-STOP-1), with a slot (contract).
+        unsafe { NonNull::new_unchecked(this.as_ref().slot.get()) }
+    }
+
+    /// The cancel of the link with these links was sent.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; the links are in the list of `core`.
+    pub(super) unsafe fn sent(core: &Core<B>, links: NonNull<Links>) {
+        // SAFETY: in the list (contract), so pending and alive.
+        unsafe {
+            core.cancels.remove(links);
+            Self::of_links(links).as_ref().pending.set(false);
+        }
+    }
+
+    /// The stop callback, on any thread.
+    ///
+    /// # Safety
+    ///
+    /// - `callback` is that of an armed link.
+    unsafe fn requested(callback: NonNull<RawCallback>) {
+        let this: NonNull<Self> = callback.cast();
+        // SAFETY: a running callback's link is alive (INV-CB-2), as is the core of an incomplete
+        //         operation. After `act`, or after the push, nothing is touched: the loop may
+        //         complete the operation, which waits for this callback unless it runs in it.
+        unsafe {
+            let core = this.as_ref().core.get();
+            if (*core).is_home() {
+                if this.as_ref().state.load(Ordering::Relaxed) & SUBMITTING != 0 {
+                    this.as_ref().state.fetch_or(STOP, Ordering::AcqRel);
+                } else {
+                    (this.as_ref().act)(this);
+                }
+            } else if this.as_ref().state.fetch_or(STOP, Ordering::AcqRel) & SUBMITTING == 0 {
+                let node = this.byte_add(offset_of!(Self, node)).cast();
+                (*core).push(node);
+            }
+        }
+    }
+
+    /// The loop has taken `node` from its queue.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is that of a link of this type.
+    unsafe fn node_arrived(node: NonNull<Node>, _: Signal) {
+        // SAFETY: the field lies in the link, which waits for this (INV-STOP-1).
+        unsafe {
+            let this: NonNull<Self> = node.byte_sub(offset_of!(Self, node)).cast();
+            this.as_ref().arrived.set(true);
+            (this.as_ref().act)(this);
+        }
+    }
+}

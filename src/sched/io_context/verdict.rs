@@ -1,0 +1,76 @@
+//! What a result of the kernel means: the one place where value, error and stopped are decided.
+//!
+//! | result | verdict |
+//! |--------|---------|
+//! | zero or more | success, even if stop was requested: the result decides |
+//! | `ECANCELED` | stopped |
+//! | `ERESTARTSYS` and its kin (512 to 516), which leak from cancelled kernel workers | interrupted |
+//! | `EINTR`, `EAGAIN` | interrupted: tried again unless stop was requested |
+//! | any other | error, unchanged |
+
+use std::io;
+
+/// See the module's table.
+#[derive(Debug)]
+pub(super) enum Verdict {
+    Success(u32),
+    Cancelled,
+    /// Nothing was done; the error to give up with.
+    Interrupted(io::Error),
+    Failure(io::Error),
+}
+
+/// The first and the last of the kernel's internal restart codes.
+const RESTARTS: std::ops::RangeInclusive<i32> = 512..=516;
+
+#[inline]
+pub(super) fn verdict(result: i32) -> Verdict {
+    match u32::try_from(result) {
+        Ok(result) => Verdict::Success(result),
+        Err(_) => refusal(-result),
+    }
+}
+
+#[cold]
+fn refusal(code: i32) -> Verdict {
+    match code {
+        libc::ECANCELED => Verdict::Cancelled,
+        code if RESTARTS.contains(&code) => {
+            Verdict::Interrupted(io::Error::from_raw_os_error(libc::EINTR))
+        }
+        libc::EINTR | libc::EAGAIN => Verdict::Interrupted(io::Error::from_raw_os_error(code)),
+        code => Verdict::Failure(io::Error::from_raw_os_error(code)),
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn verdict_zero_and_more_are_success() {
+        assert!(matches!(verdict(0), Verdict::Success(0)));
+        assert!(matches!(verdict(i32::MAX), Verdict::Success(n) if n == 0x7fff_ffff));
+    }
+
+    #[test]
+    fn verdict_cancelled_and_restart_codes_are_no_errors() {
+        assert!(matches!(verdict(-libc::ECANCELED), Verdict::Cancelled));
+        for code in RESTARTS {
+            let Verdict::Interrupted(error) = verdict(-code) else {
+                panic!("{code}")
+            };
+            assert_eq!(error.raw_os_error(), Some(libc::EINTR));
+        }
+    }
+
+    #[test]
+    fn verdict_unknown_codes_pass_unchanged() {
+        for code in [libc::EBADF, libc::EIO, 511, 517, 4095] {
+            let Verdict::Failure(error) = verdict(-code) else {
+                panic!("{code}")
+            };
+            assert_eq!(error.raw_os_error(), Some(code));
+        }
+    }
+}

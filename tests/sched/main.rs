@@ -1,0 +1,6 @@
+//! Tests of contexts and schedulers through the public API.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod io_context;
