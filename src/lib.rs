@@ -8,6 +8,7 @@ pub mod prelude;
 mod sched;
 mod senders;
 mod sync;
+mod tokens;
 mod util;
 
 pub use backend::{Backend, DefaultBackend};
@@ -32,7 +33,13 @@ pub use senders::concept::task::{Executor, Task};
 pub use senders::consumer::sync_wait::{sync_wait, sync_wait_local};
 pub use senders::ext::SenderExt;
 pub use senders::factory::just::{just, just_error, just_stopped, ready};
+pub use senders::io::buf::{
+    IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
+};
+pub use senders::io::open_options::OpenOptions;
+pub use senders::io::statx::Metadata;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
+pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 
 /// The types of adaptors, and the two mechanisms of which they are made: for naming a sender, and for
 /// writing an adaptor of your own without `unsafe`.

@@ -2,6 +2,7 @@
 
 pub use crate::{
     Env, Executor, ExecutorScheduler, Inline, Io, IoContext, LocalSender, Outcome, RunLoop,
+    Env, Executor, ExecutorScheduler, Inline, IoBufExt, IoBufMutExt, LocalSender, Outcome, RunLoop,
     Scheduler, Sender, SenderExt, StopSource, StopToken, TimedScheduler, just, just_error,
     just_stopped, ready, sync_wait, sync_wait_local,
 };

@@ -8,4 +8,5 @@ pub(crate) mod concept;
 pub(crate) mod consumer;
 pub(crate) mod ext;
 pub(crate) mod factory;
+pub(crate) mod io;
 pub(crate) mod stop;

@@ -1,0 +1,4 @@
+//! Descriptor tokens: copyable values that name an open descriptor for a lifetime, and ask the
+//! kernel about it instead of remembering.
+
+pub(crate) mod fd;
