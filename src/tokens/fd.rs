@@ -21,7 +21,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use libc::c_int;
-use static_assertions::{assert_eq_size, assert_impl_all};
+use static_assertions::{assert_impl_all, const_assert_eq};
 
 /// An open descriptor, borrowed for `'fd`: a `Copy` token of 4 bytes that does not close it.
 ///
@@ -63,7 +63,9 @@ use static_assertions::{assert_eq_size, assert_impl_all};
 #[repr(transparent)]
 pub struct BasicFd<'fd>(BorrowedFd<'fd>);
 
-assert_eq_size!(BasicFd<'static>, Option<BasicFd<'static>>, RawFd, [u8; 4]);
+const_assert_eq!(size_of::<BasicFd<'static>>(), 4);
+const_assert_eq!(size_of::<Option<BasicFd<'static>>>(), 4);
+const_assert_eq!(align_of::<BasicFd<'static>>(), align_of::<RawFd>());
 assert_impl_all!(BasicFd<'static>: Send, Sync, Copy);
 
 impl<'fd> BasicFd<'fd> {

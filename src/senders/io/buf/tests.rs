@@ -1,5 +1,10 @@
 //! buf: every buffer type lends the right memory, at rest in an operation, and takes a result.
 //! Method: hold the buffer as an operation does; play the kernel with a copy through the pointer.
+//!
+//! # Safety
+//!
+//! `Held` keeps INV-BUF-2 and INV-BUF-3 in the place of an operation.
+
 #![expect(unsafe_code, reason = "plays the operation and the kernel")]
 
 use std::borrow::Cow;
@@ -86,12 +91,13 @@ fn io_buf_every_type_gives_its_bytes() {
     let array = *b"bytes";
     let string = String::from("bytes");
     let vector = array.to_vec();
+    let (shared, exclusive) = (&array, &mut array.clone());
     check("bytes");
-    check(&array);
+    check(shared);
     check(array.as_slice());
     check(&string);
     check(&vector);
-    check(&mut array.clone());
+    check(exclusive);
     check(array);
     check(Box::new(array));
     check(Arc::new(array));
@@ -129,7 +135,8 @@ fn io_buf_mut_fixed_types_keep_their_length() {
         (3, Box::new(*b"newd!"))
     );
     check(*b"xxxd!");
-    check(&mut b"xxxd!".clone());
+    let exclusive = &mut b"xxxd!".clone();
+    check(exclusive);
     check(b"xxxd!".to_vec().into_boxed_slice());
     check(b"xxxd!".clone().as_mut_slice());
 }

@@ -1,5 +1,10 @@
 //! open_options: every combination against `std::fs::OpenOptions`, and what `openat2` asks for.
 //! Method: open the same kind of file both ways; compare the error or the flags and the content.
+//!
+//! # Safety
+//!
+//! The calls get a terminated path and numbers; the kernel keeps no pointer.
+
 #![expect(unsafe_code, reason = "openat and fcntl")]
 
 use std::ffi::CString;

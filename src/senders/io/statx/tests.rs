@@ -1,5 +1,10 @@
 //! statx: each accessor against `std::fs::Metadata`, which asks in its own way.
 //! Method: query files of several kinds both ways; set times before and after the epoch.
+//!
+//! # Safety
+//!
+//! The call gets a terminated path and room for its answer; the kernel keeps no pointer.
+
 #![expect(unsafe_code, reason = "statx")]
 
 use std::fs::{self, File};
