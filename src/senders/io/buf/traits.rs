@@ -129,8 +129,8 @@ pub unsafe trait IoBufMut {
     fn io_filled(&self) -> usize;
 
     /// Records that the first `filled` bytes of the space are the content now: the length of a
-    /// `Vec`, and nothing where the length is fixed. Called once, with the number of bytes of the
-    /// whole logical operation; not called if the operation fails.
+    /// `Vec`, and nothing where the length is fixed. Called at most once, at the end of the logical
+    /// operation, with all the bytes that it read; not called if it failed before it read any.
     ///
     /// # Safety
     ///
