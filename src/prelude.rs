@@ -1,8 +1,7 @@
 //! What most programs need, for `use sendio::prelude::*`.
 
 pub use crate::{
-    Env, Executor, ExecutorScheduler, Inline, Io, IoContext, LocalSender, Outcome, RunLoop,
-    Env, Executor, ExecutorScheduler, Inline, IoBufExt, IoBufMutExt, LocalSender, Outcome, RunLoop,
-    Scheduler, Sender, SenderExt, StopSource, StopToken, TimedScheduler, just, just_error,
-    just_stopped, ready, sync_wait, sync_wait_local,
+    Env, Executor, ExecutorScheduler, FileOps, Inline, Io, IoBufExt, IoBufMutExt, IoContext,
+    LocalSender, OpenOptions, Outcome, RunLoop, Scheduler, Sender, SenderExt, StopSource, StopToken,
+    TimedScheduler, just, just_error, just_stopped, ready, sync_wait, sync_wait_local,
 };

@@ -2,3 +2,4 @@
 //! kernel about it instead of remembering.
 
 pub(crate) mod fd;
+pub(crate) mod file_handle;

@@ -104,6 +104,12 @@ pub struct IoVecs {
     first: usize,
 }
 
+// SAFETY: it describes memory and accesses none; what the description is used for is up to the
+//         operation, which owns the buffers and is `Send` only if they are.
+unsafe impl Send for IoVecs {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for IoVecs {}
+
 impl IoVecs {
     /// A description of nothing yet.
     pub(crate) fn new() -> Self {

@@ -1,0 +1,89 @@
+//! Errors that say how much was done before they happened.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// What an operation on a whole buffer reports when it ended in the middle.
+///
+/// It is inside of the [`io::Error`], whose kind is that of the cause; [`transferred`] finds it.
+#[derive(Debug)]
+pub struct Partial {
+    transferred: usize,
+    cause: Option<io::Error>,
+}
+
+impl Partial {
+    /// How many bytes were transferred.
+    #[must_use]
+    pub const fn transferred(&self) -> usize {
+        self.transferred
+    }
+
+    /// Why it ended: an error of the kernel, or the end of the input or output.
+    #[must_use]
+    pub const fn cause(&self) -> Option<&io::Error> {
+        self.cause.as_ref()
+    }
+}
+
+impl fmt::Display for Partial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "{cause}, after {} bytes", self.transferred),
+            None => write!(f, "ended after {} bytes", self.transferred),
+        }
+    }
+}
+
+impl Error for Partial {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_ref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+/// How many bytes were transferred before `error` ended an operation on a whole buffer
+/// (`read_exact`, `write_all` and the like); 0 if none were, or if it was another operation.
+///
+/// # Examples
+///
+/// ```
+/// use sendio::prelude::*;
+///
+/// let ctx = IoContext::new()?;
+/// let file = std::fs::File::open("rustfmt.toml")?;
+/// let len = file.metadata()?.len() as usize;
+/// let too_long = vec![0; len + 1].into_boxed_slice();
+/// let error = ctx.block_on(ctx.scheduler().read_exact_at(&file, too_long, 0)).unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof);
+/// assert_eq!(sendio::transferred(&error), len);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[must_use]
+pub fn transferred(error: &io::Error) -> usize {
+    error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Partial>())
+        .map_or(0, Partial::transferred)
+}
+
+/// `error`, which came after `done` bytes.
+#[cold]
+pub(crate) fn after(done: usize, error: io::Error) -> io::Error {
+    if done == 0 {
+        return error;
+    }
+    io::Error::new(error.kind(), Partial { transferred: done, cause: Some(error) })
+}
+
+/// The end of input (`UnexpectedEof`) or output (`WriteZero`) after `done` bytes.
+#[cold]
+pub(crate) fn ended(kind: io::ErrorKind, done: usize) -> io::Error {
+    io::Error::new(kind, Partial { transferred: done, cause: None })
+}
+
+/// A stop after `done` bytes, which must not be lost in a plain *stopped*.
+#[cold]
+pub(crate) fn stopped(done: usize) -> io::Error {
+    after(done, io::Error::from_raw_os_error(libc::ECANCELED))
+}

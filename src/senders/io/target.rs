@@ -1,0 +1,84 @@
+//! The descriptor of an operation: held for as long as the operation runs, asked for once.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+/// An owner or borrower of a descriptor, and the number it gave when the operation started.
+///
+/// The operation neither moves nor borrows the owner mutably while a request is in flight, so the
+/// number stays the one of its file.
+#[derive(Clone, Debug)]
+pub(crate) struct Target<F> {
+    owner: F,
+    fd: RawFd,
+}
+
+impl<F: AsFd> Target<F> {
+    #[inline]
+    pub(crate) const fn new(owner: F) -> Self {
+        Self { owner, fd: -1 }
+    }
+
+    /// Asks the owner, once per logical operation. It is user code and may panic.
+    #[inline]
+    pub(crate) fn resolve(&mut self) {
+        self.fd = self.owner.as_fd().as_raw_fd();
+    }
+
+    /// The number.
+    #[inline]
+    pub(crate) const fn fd(&self) -> RawFd {
+        self.fd
+    }
+}
+
+/// Where in a file an operation begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Position(u64);
+
+impl Position {
+    /// At the descriptor's own position, which moves on.
+    pub(crate) const CURRENT: Self = Self(crate::backend::request::CURRENT_POSITION);
+
+    /// At this offset.
+    pub(crate) const fn at(offset: u64) -> AtOffset {
+        AtOffset(offset)
+    }
+
+    /// The position after `done` bytes, as a request wants it.
+    #[inline]
+    pub(crate) const fn after(self, done: usize) -> u64 {
+        if self.0 == Self::CURRENT.0 { self.0 } else { self.0.wrapping_add(done as u64) }
+    }
+
+    /// Whether the kernel could take it: an offset is at most `i64::MAX`.
+    #[inline]
+    pub(crate) fn check(self) -> io::Result<()> {
+        if self.0 == Self::CURRENT.0 || i64::try_from(self.0).is_ok() {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(libc::EINVAL))
+        }
+    }
+}
+
+/// An offset given by a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AtOffset(u64);
+
+impl From<AtOffset> for Position {
+    #[inline]
+    fn from(at: AtOffset) -> Self {
+        // The largest number means "current position" to the kernel; here it is an offset, and as
+        // invalid as its neighbours.
+        Self(if at.0 == Self::CURRENT.0 { at.0 - 1 } else { at.0 })
+    }
+}
+
+/// A length as the kernel takes it: at most what one transfer can do.
+#[inline]
+pub(crate) fn transfer_len(len: usize) -> u32 {
+    u32::try_from(len).map_or(crate::backend::request::TRANSFER_MAX, |len| {
+        len.min(crate::backend::request::TRANSFER_MAX)
+    })
+}
