@@ -36,10 +36,13 @@ pub use senders::factory::just::{just, just_error, just_stopped, ready};
 pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
+pub use senders::io::file_ops::FileOps;
 pub use senders::io::open_options::OpenOptions;
+pub use senders::io::partial::{Partial, transferred};
 pub use senders::io::statx::Metadata;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
+pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
 
 /// The types of adaptors, and the two mechanisms of which they are made: for naming a sender, and for
 /// writing an adaptor of your own without `unsafe`.
@@ -69,4 +72,13 @@ pub mod io {
     pub use crate::sched::io_context::op::{Ending, IoOp, IoSender, Kind, Progress};
     pub use crate::sched::io_context::schedule::Nop;
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
+    pub use crate::senders::io::close::Close;
+    pub use crate::senders::io::open::Open;
+    pub use crate::senders::io::read::{Read, ReadExact};
+    pub use crate::senders::io::returning::{BufferKind, Returning};
+    pub use crate::senders::io::space::{Fallocate, Ftruncate};
+    pub use crate::senders::io::stat::{Stat, StatPath};
+    pub use crate::senders::io::sync::Fsync;
+    pub use crate::senders::io::vectored::{Readv, Writev};
+    pub use crate::senders::io::write::{Write, WriteAll};
 }

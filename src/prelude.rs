@@ -2,9 +2,6 @@
 
 pub use crate::{
     Env, Executor, ExecutorScheduler, FileOps, Inline, Io, IoBufExt, IoBufMutExt, IoContext,
-    LocalSender, OpenOptions, Outcome, RunLoop, Scheduler, Sender, SenderExt, StopSource, StopToken,
-    TimedScheduler, just, just_error, just_stopped, ready, sync_wait, sync_wait_local,
-    Env, Executor, ExecutorScheduler, Inline, Io, IoBufExt, IoBufMutExt, IoContext, LocalSender,
-    Outcome, RunLoop, Scheduler, Sender, SenderExt, StopSource, StopToken, TimedScheduler, just,
-    just_error, just_stopped, ready, sync_wait, sync_wait_local,
+    LocalSender, OpenOptions, Outcome, RunLoop, Scheduler, Sender, SenderExt, StopSource,
+    StopToken, TimedScheduler, just, just_error, just_stopped, ready, sync_wait, sync_wait_local,
 };

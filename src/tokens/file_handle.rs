@@ -88,11 +88,7 @@ impl<H: Io> FileHandle<H> {
     }
 
     /// See [`FileOps::write_at`].
-    pub fn write_at<B: IoBuf>(
-        &self,
-        buf: B,
-        offset: u64,
-    ) -> IoSender<H, Write<BorrowedFd<'_>, B>> {
+    pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> IoSender<H, Write<BorrowedFd<'_>, B>> {
         self.io.write_at(self.fd.as_fd(), buf, offset)
     }
 

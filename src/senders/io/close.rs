@@ -33,7 +33,9 @@ impl Kind for Close {
     const CANCELLABLE: bool = false;
 
     fn request(&mut self) -> Request {
-        Request::Close { fd: self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd) }
+        Request::Close {
+            fd: self.fd.as_ref().map_or(-1, AsRawFd::as_raw_fd),
+        }
     }
 
     fn finish(mut self, ending: Ending) -> Outcome<(), io::Error> {

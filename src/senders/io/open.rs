@@ -8,7 +8,10 @@
 //! # Safety
 //! INV-OPEN-1: the kernel's result of an `openat` is a new descriptor that nobody else owns.
 
-#![expect(unsafe_code, reason = "takes ownership of the descriptor that the kernel returned")]
+#![expect(
+    unsafe_code,
+    reason = "takes ownership of the descriptor that the kernel returned"
+)]
 
 use std::io;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -48,7 +51,9 @@ impl<H: Io> Kind for Open<H> {
 
     fn prepare(&mut self) -> io::Result<Progress> {
         if let Err(error) = &mut self.path {
-            return Err(error.take().unwrap_or_else(|| io::ErrorKind::InvalidInput.into()));
+            return Err(error
+                .take()
+                .unwrap_or_else(|| io::ErrorKind::InvalidInput.into()));
         }
         self.flags = self.options.resolve()?;
         Ok(Progress::More)

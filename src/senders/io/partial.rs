@@ -38,7 +38,9 @@ impl fmt::Display for Partial {
 
 impl Error for Partial {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.cause.as_ref().map(|cause| cause as &(dyn Error + 'static))
+        self.cause
+            .as_ref()
+            .map(|cause| cause as &(dyn Error + 'static))
     }
 }
 
@@ -73,13 +75,25 @@ pub(crate) fn after(done: usize, error: io::Error) -> io::Error {
     if done == 0 {
         return error;
     }
-    io::Error::new(error.kind(), Partial { transferred: done, cause: Some(error) })
+    io::Error::new(
+        error.kind(),
+        Partial {
+            transferred: done,
+            cause: Some(error),
+        },
+    )
 }
 
 /// The end of input (`UnexpectedEof`) or output (`WriteZero`) after `done` bytes.
 #[cold]
 pub(crate) fn ended(kind: io::ErrorKind, done: usize) -> io::Error {
-    io::Error::new(kind, Partial { transferred: done, cause: None })
+    io::Error::new(
+        kind,
+        Partial {
+            transferred: done,
+            cause: None,
+        },
+    )
 }
 
 /// A stop after `done` bytes, which must not be lost in a plain *stopped*.

@@ -41,14 +41,24 @@ struct Reading<F, B> {
 impl<F: AsFd, B: IoBufMut> Read<F, B> {
     #[inline]
     pub(crate) const fn new(fd: F, buf: B, position: Position) -> Self {
-        Self(Reading { target: Target::new(fd), buf, position, done: 0 })
+        Self(Reading {
+            target: Target::new(fd),
+            buf,
+            position,
+            done: 0,
+        })
     }
 }
 
 impl<F: AsFd, B: IoBufMut> ReadExact<F, B> {
     #[inline]
     pub(crate) const fn new(fd: F, buf: B, position: Position) -> Self {
-        Self(Reading { target: Target::new(fd), buf, position, done: 0 })
+        Self(Reading {
+            target: Target::new(fd),
+            buf,
+            position,
+            done: 0,
+        })
     }
 }
 
@@ -80,7 +90,10 @@ impl<F: AsFd, B: IoBufMut> Reading<F, B> {
     #[inline]
     fn advance(&mut self, result: u32) {
         let left = self.buf.io_space().len() - self.done;
-        assert!(result as usize <= left, "the kernel reported more bytes than it was given room for");
+        assert!(
+            result as usize <= left,
+            "the kernel reported more bytes than it was given room for"
+        );
         self.done += result as usize;
     }
 }
@@ -156,7 +169,11 @@ impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
         self.0.prepare()?;
-        Ok(if self.0.buf.io_space().is_empty() { Progress::Done } else { Progress::More })
+        Ok(if self.0.buf.io_space().is_empty() {
+            Progress::Done
+        } else {
+            Progress::More
+        })
     }
 
     #[inline]

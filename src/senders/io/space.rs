@@ -17,7 +17,10 @@ pub struct Ftruncate<F> {
 
 impl<F: AsFd> Ftruncate<F> {
     pub(crate) const fn new(fd: F, len: u64) -> Self {
-        Self { target: Target::new(fd), len }
+        Self {
+            target: Target::new(fd),
+            len,
+        }
     }
 }
 
@@ -30,7 +33,10 @@ impl<F: AsFd> Kind for Ftruncate<F> {
     }
 
     fn request(&mut self) -> Request {
-        Request::Ftruncate { fd: self.target.fd(), len: self.len }
+        Request::Ftruncate {
+            fd: self.target.fd(),
+            len: self.len,
+        }
     }
 
     fn finish(self, ending: Ending) -> Outcome<(), io::Error> {
@@ -49,7 +55,12 @@ pub struct Fallocate<F> {
 
 impl<F: AsFd> Fallocate<F> {
     pub(crate) const fn new(fd: F, mode: i32, offset: u64, len: u64) -> Self {
-        Self { target: Target::new(fd), mode, offset, len }
+        Self {
+            target: Target::new(fd),
+            mode,
+            offset,
+            len,
+        }
     }
 }
 

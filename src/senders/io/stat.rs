@@ -37,12 +37,21 @@ const fn zeroed() -> libc::statx {
 }
 
 fn request(dir: RawFd, path: *const libc::c_char, flags: i32, buf: *mut libc::statx) -> Request {
-    Request::Statx { dir, path, flags, mask: STATX_WANTED, buf }
+    Request::Statx {
+        dir,
+        path,
+        flags,
+        mask: STATX_WANTED,
+        buf,
+    }
 }
 
 impl<F: AsFd> Stat<F> {
     pub(crate) const fn new(fd: F) -> Self {
-        Self { target: Target::new(fd), answer: zeroed() }
+        Self {
+            target: Target::new(fd),
+            answer: zeroed(),
+        }
     }
 }
 
@@ -55,7 +64,12 @@ impl<F: AsFd> Kind for Stat<F> {
     }
 
     fn request(&mut self) -> Request {
-        request(self.target.fd(), c"".as_ptr(), libc::AT_EMPTY_PATH, &raw mut self.answer)
+        request(
+            self.target.fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            &raw mut self.answer,
+        )
     }
 
     fn finish(self, ending: Ending) -> Outcome<Metadata, io::Error> {
@@ -66,7 +80,11 @@ impl<F: AsFd> Kind for Stat<F> {
 
 impl StatPath {
     pub(crate) fn new(path: io::Result<IoPath>, follow: bool) -> Self {
-        Self { path: path.map_err(Some), follow, answer: zeroed() }
+        Self {
+            path: path.map_err(Some),
+            follow,
+            answer: zeroed(),
+        }
     }
 }
 
@@ -76,14 +94,18 @@ impl Kind for StatPath {
     fn prepare(&mut self) -> io::Result<Progress> {
         match &mut self.path {
             Ok(_) => Ok(Progress::More),
-            Err(error) => {
-                Err(error.take().unwrap_or_else(|| io::ErrorKind::InvalidInput.into()))
-            }
+            Err(error) => Err(error
+                .take()
+                .unwrap_or_else(|| io::ErrorKind::InvalidInput.into())),
         }
     }
 
     fn request(&mut self) -> Request {
-        let flags = if self.follow { 0 } else { libc::AT_SYMLINK_NOFOLLOW };
+        let flags = if self.follow {
+            0
+        } else {
+            libc::AT_SYMLINK_NOFOLLOW
+        };
         let path = self.path.as_ref().map_or(c"".as_ptr(), IoPath::as_ptr);
         request(libc::AT_FDCWD, path, flags, &raw mut self.answer)
     }
@@ -102,6 +124,8 @@ impl<F> fmt::Debug for Stat<F> {
 
 impl fmt::Debug for StatPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StatPath").field("path", &self.path).finish_non_exhaustive()
+        f.debug_struct("StatPath")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }

@@ -20,7 +20,10 @@ pub struct Fsync<F> {
 
 impl<F: AsFd> Fsync<F> {
     pub(crate) const fn new(fd: F, data_only: bool) -> Self {
-        Self { target: Target::new(fd), data_only }
+        Self {
+            target: Target::new(fd),
+            data_only,
+        }
     }
 }
 
@@ -33,7 +36,10 @@ impl<F: AsFd> Kind for Fsync<F> {
     }
 
     fn request(&mut self) -> Request {
-        Request::Fsync { fd: self.target.fd(), data_only: self.data_only }
+        Request::Fsync {
+            fd: self.target.fd(),
+            data_only: self.data_only,
+        }
     }
 
     fn finish(self, ending: Ending) -> Outcome<(), io::Error> {

@@ -48,7 +48,11 @@ impl Position {
     /// The position after `done` bytes, as a request wants it.
     #[inline]
     pub(crate) const fn after(self, done: usize) -> u64 {
-        if self.0 == Self::CURRENT.0 { self.0 } else { self.0.wrapping_add(done as u64) }
+        if self.0 == Self::CURRENT.0 {
+            self.0
+        } else {
+            self.0.wrapping_add(done as u64)
+        }
     }
 
     /// Whether the kernel could take it: an offset is at most `i64::MAX`.
@@ -71,7 +75,11 @@ impl From<AtOffset> for Position {
     fn from(at: AtOffset) -> Self {
         // The largest number means "current position" to the kernel; here it is an offset, and as
         // invalid as its neighbours.
-        Self(if at.0 == Self::CURRENT.0 { at.0 - 1 } else { at.0 })
+        Self(if at.0 == Self::CURRENT.0 {
+            at.0 - 1
+        } else {
+            at.0
+        })
     }
 }
 

@@ -7,7 +7,10 @@
 //! # Safety
 //! INV-OP-2: list and buffers lie in the pinned operation while the request is in flight.
 
-#![expect(unsafe_code, reason = "records how much of the buffers the kernel filled")]
+#![expect(
+    unsafe_code,
+    reason = "records how much of the buffers the kernel filled"
+)]
 
 use std::io;
 use std::os::fd::AsFd;
@@ -39,7 +42,13 @@ struct Vectored<F, B> {
 
 impl<F: AsFd, B> Vectored<F, B> {
     fn new(fd: F, bufs: B, position: Position) -> Self {
-        Self { target: Target::new(fd), bufs, list: IoVecs::new(), position, done: 0 }
+        Self {
+            target: Target::new(fd),
+            bufs,
+            list: IoVecs::new(),
+            position,
+            done: 0,
+        }
     }
 
     /// The list as a request wants it.
@@ -92,7 +101,12 @@ impl<F: AsFd, B: IoBufsMut> Kind for Readv<F, B> {
         self.0.list = IoVecs::new();
         self.0.bufs.io_list_mut(&mut self.0.list);
         let (iovecs, count) = self.0.window();
-        Request::Readv { fd: self.0.target.fd(), iovecs, count, offset: self.0.position.after(0) }
+        Request::Readv {
+            fd: self.0.target.fd(),
+            iovecs,
+            count,
+            offset: self.0.position.after(0),
+        }
     }
 
     fn advance(&mut self, result: u32) -> Progress {
@@ -138,7 +152,12 @@ impl<F: AsFd, B: IoBufs> Kind for Writev<F, B> {
         self.0.list = IoVecs::new();
         self.0.bufs.io_list(&mut self.0.list);
         let (iovecs, count) = self.0.window();
-        Request::Writev { fd: self.0.target.fd(), iovecs, count, offset: self.0.position.after(0) }
+        Request::Writev {
+            fd: self.0.target.fd(),
+            iovecs,
+            count,
+            offset: self.0.position.after(0),
+        }
     }
 
     fn advance(&mut self, result: u32) -> Progress {

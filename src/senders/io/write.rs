@@ -37,14 +37,24 @@ struct Writing<F, B> {
 impl<F: AsFd, B: IoBuf> Write<F, B> {
     #[inline]
     pub(crate) const fn new(fd: F, buf: B, position: Position) -> Self {
-        Self(Writing { target: Target::new(fd), buf, position, done: 0 })
+        Self(Writing {
+            target: Target::new(fd),
+            buf,
+            position,
+            done: 0,
+        })
     }
 }
 
 impl<F: AsFd, B: IoBuf> WriteAll<F, B> {
     #[inline]
     pub(crate) const fn new(fd: F, buf: B, position: Position) -> Self {
-        Self(Writing { target: Target::new(fd), buf, position, done: 0 })
+        Self(Writing {
+            target: Target::new(fd),
+            buf,
+            position,
+            done: 0,
+        })
     }
 }
 
@@ -69,7 +79,10 @@ impl<F: AsFd, B: IoBuf> Writing<F, B> {
     #[inline]
     fn advance(&mut self, result: u32) {
         let left = self.buf.io_bytes().len() - self.done;
-        assert!(result as usize <= left, "the kernel reported more bytes than it was given");
+        assert!(
+            result as usize <= left,
+            "the kernel reported more bytes than it was given"
+        );
         self.done += result as usize;
     }
 }
@@ -134,7 +147,11 @@ impl<F: AsFd, B: IoBuf> Kind for WriteAll<F, B> {
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
         self.0.prepare()?;
-        Ok(if self.0.buf.io_bytes().is_empty() { Progress::Done } else { Progress::More })
+        Ok(if self.0.buf.io_bytes().is_empty() {
+            Progress::Done
+        } else {
+            Progress::More
+        })
     }
 
     #[inline]
