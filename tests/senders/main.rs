@@ -4,4 +4,8 @@
 mod common;
 
 mod harness;
+mod let_error;
+mod let_ref;
+mod let_stopped;
+mod let_value;
 mod stop;

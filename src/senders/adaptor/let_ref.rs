@@ -219,7 +219,7 @@ where
             (*this).stage = Stage::Over;
             let value = &raw mut (*this).value;
             let dropped = catch(|| ManuallyDrop::drop(&mut *value));
-            let receiver = ManuallyDrop::take(&mut *(&raw mut (*this).receiver));
+            let receiver = ManuallyDrop::take(&mut (*this).receiver);
             match dropped {
                 Ok(()) => outcome.deliver(receiver),
                 Err(payload) => outcome.replaced_by(payload).deliver(receiver),
@@ -262,7 +262,7 @@ where
         //         held by this frame, which borrows nothing of the operation meanwhile. Nothing is
         //         touched after the start of the child.
         unsafe {
-            let f = ManuallyDrop::take(&mut *(&raw mut (*this).f));
+            let f = ManuallyDrop::take(&mut (*this).f);
             let value: *const T = (&raw const (*this).value).cast();
             let connected = catch(|| f(&*value).connect(LetRefReceiver { parent: this }));
             match connected {

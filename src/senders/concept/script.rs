@@ -214,7 +214,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                 return unsafe { Self::complete(this, outcome) };
             }
             // SAFETY: stage `Idle`: the receiver was not completed, so it may be asked.
-            let env = unsafe { (*(&raw const (*this).receiver)).env() };
+            let env = unsafe { (*this).receiver.env() };
             if env.stop_token().stop_requested() {
                 next = Next::Complete(match discard(next) {
                     Ok(()) => Outcome::Stopped,
@@ -344,8 +344,8 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         let (script, receiver) = unsafe {
             (*this).stage = Stage::Over;
             (
-                ManuallyDrop::take(&mut *(&raw mut (*this).script)),
-                ManuallyDrop::take(&mut *(&raw mut (*this).receiver)),
+                ManuallyDrop::take(&mut (*this).script),
+                ManuallyDrop::take(&mut (*this).receiver),
             )
         };
         outcome.finish(receiver, script);
@@ -451,7 +451,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
         //         `Idle`, script and receiver are whole, and no child exists (INV-SCR-2).
         unsafe {
             let entered = {
-                let env = (*(&raw const (*this).receiver)).env();
+                let env = (*this).receiver.env();
                 let script = &raw mut (*this).script;
                 catch(move || (*script).enter(env))
             };

@@ -7,7 +7,6 @@ use crate::senders::concept::outcome::Outcome;
 use crate::senders::concept::scheduler::{Scheduler, SchedulerRef};
 use crate::senders::concept::script::{Next, NextOf, Script};
 use crate::senders::concept::scripted::Scripting;
-use crate::senders::concept::sender::Sender;
 use crate::senders::factory::just::{Just, KnownStopped};
 
 /// The scheduler that [`current_scheduler`] returns.
