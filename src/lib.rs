@@ -19,6 +19,11 @@ pub use sched::io_context::metrics::MetricsSnapshot;
 pub use sched::io_context::scope::{LocalScope, Scope};
 pub use sched::io_context::{AlreadyRunning, IoContext, IoContextBuilder, ShutdownReport};
 pub use sched::run_loop::{RunLoop, RunLoopScheduler};
+pub use senders::adaptor::let_ref::{Lend, let_ref};
+pub use senders::adaptor::on::on;
+pub use senders::adaptor::repeat_with::repeat_with;
+pub use senders::adaptor::retry_when::retry_when;
+pub use senders::adaptor::starts_on::starts_on;
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
 pub use senders::concept::operation::OperationState;
@@ -32,6 +37,7 @@ pub use senders::concept::sender::Sender;
 pub use senders::concept::task::{Executor, Task};
 pub use senders::consumer::sync_wait::{sync_wait, sync_wait_local};
 pub use senders::ext::SenderExt;
+pub use senders::factory::current_scheduler::{CurrentScheduler, current_scheduler};
 pub use senders::factory::just::{just, just_error, just_stopped, ready};
 pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
@@ -47,13 +53,33 @@ pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
 /// The types of adaptors, and the two mechanisms of which they are made: for naming a sender, and for
 /// writing an adaptor of your own without `unsafe`.
 pub mod adaptor {
+    pub use crate::senders::adaptor::continues_on::{ContinuesOn, ContinuesOnScript};
+    pub use crate::senders::adaptor::finally::{Finally, FinallyScript};
+    pub use crate::senders::adaptor::let_error::{LetError, LetErrorScript};
+    pub use crate::senders::adaptor::let_ref::{LetRef, LetRefOp, LetRefReceiver};
+    pub use crate::senders::adaptor::let_stopped::{LetStopped, LetStoppedScript};
     pub use crate::senders::adaptor::let_value::{LetValue, LetValueScript};
+    pub use crate::senders::adaptor::on::On;
+    pub use crate::senders::adaptor::repeat::{Repeat, RepeatScript};
+    pub use crate::senders::adaptor::repeat_n::{RepeatN, RepeatNScript};
+    pub use crate::senders::adaptor::repeat_until::{RepeatUntil, RepeatUntilScript};
+    pub use crate::senders::adaptor::repeat_with::{RepeatWith, RepeatWithScript};
+    pub use crate::senders::adaptor::retry_when::{RetryWhen, RetryWhenScript};
+    pub use crate::senders::adaptor::sequence::{Sequence, SequenceScript};
+    pub use crate::senders::adaptor::starts_on::{StartsOn, StartsOnScript};
     pub use crate::senders::adaptor::then::{Then, ThenMap};
+    pub use crate::senders::adaptor::unstoppable::Unstoppable;
+    pub use crate::senders::adaptor::with_env::{
+        Surrounded, SurroundedReceiver, WithEnv, WithEnvScript,
+    };
+    pub use crate::senders::adaptor::with_query::{QueryChange, WithQuery};
+    pub use crate::senders::adaptor::with_stop_token::{StopTokenChange, WithStopToken};
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
     pub use crate::senders::concept::script::{
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
     };
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
+    pub use crate::senders::factory::current_scheduler::{ScheduleCurrent, ScheduleCurrentScript};
 }
 
 /// The interface between an I/O context and a kernel: for backends of your own.

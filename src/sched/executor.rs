@@ -165,7 +165,7 @@ impl<E: Executor, R: Receiver<(), Infallible>> ExecutorOp<E, R> {
         // SAFETY: incomplete, so the receiver is there; `Over` keeps it from being taken again.
         unsafe {
             (*this).phase.set(Phase::Over);
-            ManuallyDrop::take(&mut *(&raw mut (*this).receiver))
+            ManuallyDrop::take(&mut (*this).receiver)
         }
     }
 
@@ -207,8 +207,8 @@ impl<E: Executor, R: Receiver<(), Infallible>> OperationState for ExecutorOp<E, 
         //         The executor is moved out first, because the operation may be gone before
         //         `execute` returns; the node stays until the task is consumed (INV-TASK-1).
         let (executor, task) = unsafe {
-            let token = (*(&raw const (*this).receiver)).env().stop_token();
-            let executor = ManuallyDrop::take(&mut *(&raw mut (*this).executor));
+            let token = (*this).receiver.env().stop_token();
+            let executor = ManuallyDrop::take(&mut (*this).executor);
             if token.stop_requested() {
                 (*this).phase.set(Phase::Waiting);
                 let receiver = Self::take_receiver(this);

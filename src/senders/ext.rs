@@ -2,9 +2,24 @@
 //!
 //! One method per algorithm; the algorithm itself is in the file of its name under `adaptor`.
 
+use super::adaptor::continues_on::ContinuesOn;
+use super::adaptor::finally::{Finally, finally};
+use super::adaptor::let_error::{LetError, let_error};
+use super::adaptor::let_stopped::{LetStopped, let_stopped};
 use super::adaptor::let_value::{LetValue, let_value};
+use super::adaptor::repeat::{Repeat, repeat};
+use super::adaptor::repeat_n::{RepeatN, repeat_n};
+use super::adaptor::repeat_until::{RepeatUntil, repeat_until};
+use super::adaptor::sequence::{Sequence, sequence};
 use super::adaptor::then::{Then, then};
+use super::adaptor::unstoppable::{Unstoppable, unstoppable};
+use super::adaptor::with_env::{WithEnv, with_env};
+use super::adaptor::with_query::{WithQuery, with_query};
+use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
+use super::concept::env::Env;
+use super::concept::scheduler::{IntoError, Scheduler};
 use super::concept::sender::Sender;
+use super::stop::StopToken;
 
 /// Composition for every [`Sender`].
 ///
@@ -80,6 +95,373 @@ pub trait SenderExt: Sender {
         T: Sender<Error = Self::Error>,
     {
         let_value(self, f)
+    }
+
+    /// A sender adaptor that continues an error with the sender that `f` makes of it.
+    ///
+    /// Clause: [exec.let].
+    ///
+    /// # Completions
+    /// Value = that of both senders, Error = that of `f`'s sender, stopped if either stops.
+    /// # Errors
+    /// Value and *stopped* of the first sender bypass `f`. A panic of `f` travels to the consumer.
+    /// # Cancellation
+    /// Both see the receiver's stop token. `f` runs even if stop was requested; its sender decides.
+    /// # Threads
+    /// `f` runs where the first sender completes, whose operation is gone by then. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let s = just_error::<u32, _>("404").let_error(|text| ready::<u32, ()>(text.len() as u32));
+    /// assert_eq!(sync_wait(s), Ok(Some(3)));
+    /// ```
+    ///
+    /// # See also
+    /// [`retry_when`](crate::retry_when), which tries again.
+    fn let_error<F, T>(self, f: F) -> LetError<Self, F, T>
+    where
+        F: FnOnce(Self::Error) -> T,
+        T: Sender<Value = Self::Value>,
+    {
+        let_error(self, f)
+    }
+
+    /// A sender adaptor that continues *stopped* with the sender that `f` makes.
+    ///
+    /// Clause: [exec.let].
+    ///
+    /// # Completions
+    /// Those of both senders, except that *stopped* of the first is replaced by what `f`'s does.
+    /// # Errors
+    /// Value and error of the first sender bypass `f`. A panic of `f` travels to the consumer.
+    /// # Cancellation
+    /// Both see the receiver's stop token: `f`'s sender may find it requested.
+    /// # Threads
+    /// `f` runs where the first sender completes, whose operation is gone by then. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let s = just_stopped::<u32, ()>().let_stopped(|| ready(42));
+    /// assert_eq!(sync_wait(s), Ok(Some(42)));
+    /// ```
+    ///
+    /// # See also
+    /// [`let_value`](SenderExt::let_value), [`let_error`](SenderExt::let_error).
+    fn let_stopped<F, T>(self, f: F) -> LetStopped<Self, F, T>
+    where
+        F: FnOnce() -> T,
+        T: Sender<Value = Self::Value, Error = Self::Error>,
+    {
+        let_stopped(self, f)
+    }
+
+    /// A sender adaptor that delivers its sender's completion on `scheduler`.
+    ///
+    /// Clause: [exec.continues.on].
+    ///
+    /// # Completions
+    /// Those of the sender, all four channels, after a hop to the scheduler.
+    /// # Errors
+    /// Error (by [`IntoError`]) and *stopped* of the hop replace the completion, except a panic.
+    /// # Cancellation
+    /// The sender sees the receiver's stop token, the hop does not: what is there comes home.
+    /// # Threads
+    /// The sender starts at once, here. With a [`LocalScheduler`](crate::LocalScheduler) the whole is
+    /// a [`LocalSender`](crate::LocalSender) whose sender may be anything that can be sent; the
+    /// environment's queries stay at home. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let run_loop = RunLoop::new();
+    /// std::thread::scope(|threads| {
+    ///     let worker = threads.spawn(|| run_loop.run()).thread().id();
+    ///     let there = just(()).continues_on(run_loop.scheduler());
+    ///     let ran = there.then(|()| std::thread::current().id());
+    ///     assert_eq!(sync_wait(ran), Ok(Some(worker)));
+    ///     run_loop.finish();
+    /// });
+    /// ```
+    ///
+    /// # See also
+    /// [`starts_on`](crate::starts_on), [`on`](crate::on),
+    /// [`current_scheduler`](crate::current_scheduler).
+    fn continues_on<Sch>(self, scheduler: Sch) -> ContinuesOn<Self, Sch>
+    where
+        Sch: Scheduler<Transfer: Sender<Error: IntoError<Self::Error>>>,
+    {
+        ContinuesOn::new(self, scheduler)
+    }
+
+    /// A sender adaptor that runs `last` after its sender, however that ended.
+    ///
+    /// # Completions
+    /// Those of the first sender, delivered after `last` has completed with its value.
+    /// # Errors
+    /// Error and *stopped* of `last` replace the completion, except a panic: the first one wins.
+    /// # Cancellation
+    /// The first sender sees the receiver's stop token; `last` does not, so it always runs.
+    /// # Threads
+    /// `last` starts where the first completes, whose operation is gone by then. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let mut closed = false;
+    /// let close = ready(()).then(|()| closed = true);
+    /// assert_eq!(sync_wait(just_error::<(), _>("no").finally(close)), Err("no"));
+    /// assert!(closed);
+    /// ```
+    ///
+    /// # See also
+    /// [`sequence`](SenderExt::sequence), which goes on after a value only.
+    fn finally<G>(self, last: G) -> Finally<Self, G>
+    where
+        G: Sender<Value = (), Error = Self::Error>,
+    {
+        finally(self, last)
+    }
+
+    /// A sender adaptor that runs `next` after its sender's value, `()`.
+    ///
+    /// # Completions
+    /// Those of `next`, whose error type is the first's.
+    /// # Errors
+    /// Error, *stopped* and panic of the first end it; `next` is dropped then, unconnected.
+    /// # Cancellation
+    /// Both see the receiver's stop token. `next` is started even if stop was requested meanwhile.
+    /// # Threads
+    /// `next` starts where the first completes, whose operation is gone by then. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// assert_eq!(sync_wait(just(()).sequence(just(())).sequence(just(42))), Ok(Some(42)));
+    /// ```
+    ///
+    /// # See also
+    /// [`let_value`](SenderExt::let_value) when what comes next depends on the value.
+    fn sequence<N>(self, next: N) -> Sequence<Self, N>
+    where
+        Self: Sender<Value = ()>,
+        N: Sender<Error = Self::Error>,
+    {
+        sequence(self, next)
+    }
+
+    /// A sender adaptor that runs clones of its sender until one fails or is stopped.
+    ///
+    /// # Completions
+    /// Error, stopped and panic of a round; there is no value.
+    /// # Errors
+    /// The first one ends the loop. A panic of `clone` travels to the consumer.
+    /// # Cancellation
+    /// Each round sees the receiver's stop token; before each round a requested stop ends the loop.
+    /// # Threads
+    /// A round starts where the one before completed; inline rounds use no stack. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    /// use std::cell::Cell;
+    ///
+    /// let left = Cell::new(3);
+    /// let round = ready(()).let_value(|()| {
+    ///     left.set(left.get() - 1);
+    ///     if left.get() == 0 { Either::Left(just_error("over")) } else { Either::Right(ready(())) }
+    /// });
+    /// assert_eq!(sync_wait_local(round.repeat()).unwrap_err(), "over");
+    /// ```
+    ///
+    /// # See also
+    /// [`repeat_n`](SenderExt::repeat_n), [`repeat_with`](crate::repeat_with).
+    fn repeat(self) -> Repeat<Self>
+    where
+        Self: Sender<Value = ()> + Clone,
+    {
+        repeat(self)
+    }
+
+    /// A sender adaptor that runs its sender `count` times: clones of it, and itself at the end.
+    ///
+    /// # Completions
+    /// Value = `()` after the last round; Error and stopped of a round.
+    /// # Errors
+    /// The first one ends the loop. A panic of `clone` travels to the consumer.
+    /// # Cancellation
+    /// Each round sees the receiver's stop token; before each round a requested stop ends the loop.
+    /// # Threads
+    /// A round starts where the one before completed; inline rounds use no stack. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    /// use std::cell::Cell;
+    ///
+    /// let rounds = Cell::new(0);
+    /// let round = just(()).then(|()| rounds.set(rounds.get() + 1));
+    /// assert_eq!(sync_wait_local(round.repeat_n(3)), Ok(Some(())));
+    /// assert_eq!(rounds.get(), 3);
+    /// ```
+    ///
+    /// # See also
+    /// [`repeat`](SenderExt::repeat), [`repeat_with`](crate::repeat_with).
+    fn repeat_n(self, count: usize) -> RepeatN<Self>
+    where
+        Self: Sender<Value = ()> + Clone,
+    {
+        repeat_n(self, count)
+    }
+
+    /// A sender adaptor that runs clones of its sender until one's value is `true`.
+    ///
+    /// # Completions
+    /// Value = `()` after `true`; Error and stopped of a round.
+    /// # Errors
+    /// The first one ends the loop. A panic of `clone` travels to the consumer.
+    /// # Cancellation
+    /// Each round sees the receiver's stop token; before each round a requested stop ends the loop.
+    /// # Threads
+    /// A round starts where the one before completed; inline rounds use no stack. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    /// use std::cell::Cell;
+    ///
+    /// let n = Cell::new(0);
+    /// let count = just(()).then(|()| n.replace(n.get() + 1) == 9);
+    /// assert_eq!(sync_wait_local(count.repeat_until()), Ok(Some(())));
+    /// assert_eq!(n.get(), 10);
+    /// ```
+    ///
+    /// # See also
+    /// [`repeat_with`](crate::repeat_with), a loop that carries a state.
+    fn repeat_until(self) -> RepeatUntil<Self>
+    where
+        Self: Sender<Value = bool> + Clone,
+    {
+        repeat_until(self)
+    }
+
+    /// A sender adaptor that runs its sender in the environment that `f` makes of the receiver's.
+    ///
+    /// Clause: [exec.write.env].
+    ///
+    /// # Completions
+    /// Those of the sender.
+    /// # Errors
+    /// A panic of `f` travels to the consumer; the sender is dropped unstarted then.
+    /// # Cancellation
+    /// The sender sees the stop token of what `f` returns.
+    /// # Threads
+    /// `f` is called once, in `start`, there. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    /// use sendio::StopToken;
+    ///
+    /// let s = just(42).with_env(|env| env.with_stop_token(StopToken::NEVER));
+    /// assert_eq!(sync_wait(s), Ok(Some(42)));
+    /// ```
+    ///
+    /// # See also
+    /// [`with_stop_token`](SenderExt::with_stop_token), for a token that is borrowed;
+    /// [`with_query`](SenderExt::with_query).
+    fn with_env<F>(self, f: F) -> WithEnv<Self, F>
+    where
+        F: for<'x> FnOnce(Env<'x>) -> Env<'x>,
+    {
+        with_env(self, f)
+    }
+
+    /// A sender adaptor that offers `value` to the work in its sender, found by its type.
+    ///
+    /// Clause: [exec.write.env].
+    ///
+    /// # Completions
+    /// Those of the sender; the value is dropped before.
+    /// # Errors
+    /// None of its own.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// Concurrent work shares the value: `Send` only if it is `Send + Sync`. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let limit = read_env(|env| env.query::<u32>().copied().unwrap_or(10));
+    /// assert_eq!(sync_wait(limit.with_query(99_u32)), Ok(Some(99)));
+    /// ```
+    ///
+    /// # See also
+    /// [`Env::query`], which finds the nearest.
+    fn with_query<T: 'static>(self, value: T) -> WithQuery<Self, T> {
+        with_query(self, value)
+    }
+
+    /// A sender adaptor that gives its sender `token` instead of the receiver's stop token.
+    ///
+    /// # Completions
+    /// Those of the sender.
+    /// # Errors
+    /// None of its own.
+    /// # Cancellation
+    /// The sender sees `token` only: a stop of the receiver does not reach it.
+    /// # Threads
+    /// Everything happens where the sender runs. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let source = StopSource::new();
+    /// source.request_stop();
+    /// let s = just(()).repeat().with_stop_token(source.token());
+    /// assert!(matches!(sync_wait(s), Ok(None)));
+    /// ```
+    ///
+    /// # See also
+    /// [`unstoppable`](SenderExt::unstoppable).
+    fn with_stop_token(self, token: StopToken<'_>) -> WithStopToken<'_, Self> {
+        with_stop_token(self, token)
+    }
+
+    /// A sender adaptor that hides the receiver's stop token from its sender.
+    ///
+    /// # Completions
+    /// Those of the sender.
+    /// # Errors
+    /// None of its own.
+    /// # Cancellation
+    /// The sender sees a token that never asks to stop.
+    /// # Threads
+    /// Everything happens where the sender runs. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let source = StopSource::new();
+    /// source.request_stop();
+    /// let s = just(()).repeat_n(3).unstoppable().with_stop_token(source.token());
+    /// assert_eq!(sync_wait(s), Ok(Some(())));
+    /// ```
+    ///
+    /// # See also
+    /// [`finally`](SenderExt::finally), whose second sender is unstoppable.
+    fn unstoppable(self) -> Unstoppable<Self> {
+        unstoppable(self)
     }
 }
 

@@ -1,3 +1,11 @@
 //! Tests of senders, receivers and stop tokens through the public API.
 
+#[path = "../common/mod.rs"]
+mod common;
+
+mod harness;
+mod let_error;
+mod let_ref;
+mod let_stopped;
+mod let_value;
 mod stop;

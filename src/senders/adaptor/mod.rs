@@ -1,4 +1,28 @@
 //! Senders made of senders: one file per algorithm.
 
+use std::convert::Infallible;
+
+use super::factory::just::{Just, KnownStopped};
+
+pub(crate) mod continues_on;
+pub(crate) mod finally;
+pub(crate) mod let_error;
+pub(crate) mod let_ref;
+pub(crate) mod let_stopped;
 pub(crate) mod let_value;
+pub(crate) mod on;
+pub(crate) mod repeat;
+pub(crate) mod repeat_n;
+pub(crate) mod repeat_until;
+pub(crate) mod repeat_with;
+pub(crate) mod retry_when;
+pub(crate) mod sequence;
+pub(crate) mod starts_on;
 pub(crate) mod then;
+pub(crate) mod unstoppable;
+pub(crate) mod with_env;
+pub(crate) mod with_query;
+pub(crate) mod with_stop_token;
+
+/// The second kind of child of a script that has only one kind.
+pub(crate) type NoSecond = Just<KnownStopped<Infallible, Infallible>>;

@@ -28,6 +28,10 @@ pub trait Scheduler: Clone {
     /// The sender of [`transfer`](Scheduler::transfer).
     type Transfer: Sender<Value = ()>;
 
+    /// Whether this is a [`LocalScheduler`]. Work that is brought to one may come from any thread,
+    /// so it does not see the queries of the environment, which belong to the scheduler's thread.
+    const BOUND_TO_THREAD: bool = false;
+
     /// A sender that completes on this scheduler.
     fn schedule(&self) -> Self::Schedule;
 
@@ -66,9 +70,13 @@ pub trait TimedScheduler: Scheduler {
 ///
 /// # Safety
 ///
-/// The implementor promises that `Transfer` senders made by [`Scheduler::transfer`] may be
-/// connected, started and destroyed on any thread, whatever their auto traits say, and complete on
-/// the thread to which the scheduler value is bound.
+/// The implementor promises that
+///
+/// - `Transfer` senders made by [`Scheduler::transfer`] may be connected, started and destroyed on
+///   any thread, whatever their auto traits say, and complete on the thread to which the scheduler
+///   value is bound, on every channel;
+/// - connecting one does not panic;
+/// - [`BOUND_TO_THREAD`](Scheduler::BOUND_TO_THREAD) is `true`.
 pub unsafe trait LocalScheduler: Scheduler {}
 
 /// Converts the error of a scheduler into the error of the work that moves there.

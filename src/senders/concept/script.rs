@@ -114,16 +114,17 @@ pub trait Script: Sized {
         outcome: Outcome<<Self::Second as Sender>::Value, <Self::Second as Sender>::Error>,
     ) -> NextOf<Self>;
 
-    /// The environment that a first child sees.
+    /// The environment that a first child sees: that of the receiver, or another one. A script
+    /// that does not call `outer` keeps the receiver from being asked where the child runs.
     #[inline]
-    fn first_env<'a>(&'a self, outer: Env<'a>) -> Env<'a> {
-        outer
+    fn first_env<'a>(&'a self, outer: impl FnOnce() -> Env<'a>) -> Env<'a> {
+        outer()
     }
 
-    /// The environment that a second child sees.
+    /// The environment that a second child sees, as for the first.
     #[inline]
-    fn second_env<'a>(&'a self, outer: Env<'a>) -> Env<'a> {
-        outer
+    fn second_env<'a>(&'a self, outer: impl FnOnce() -> Env<'a>) -> Env<'a> {
+        outer()
     }
 }
 
@@ -140,6 +141,7 @@ type FirstOp<M, R> = <<M as Script>::First as Sender>::Operation<FirstReceiver<M
 type SecondOp<M, R> = <<M as Script>::Second as Sender>::Operation<SecondReceiver<M, R>>;
 
 /// What takes turns in one place of the operation: the first sender and the children's operations.
+#[repr(C)] // Each field is at the address of the whole.
 union Storage<M: Script, R: Receiver<M::Value, M::Error>> {
     pending: ManuallyDrop<M::First>,
     first: ManuallyDrop<FirstOp<M, R>>,
@@ -212,7 +214,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                 return unsafe { Self::complete(this, outcome) };
             }
             // SAFETY: stage `Idle`: the receiver was not completed, so it may be asked.
-            let env = unsafe { (*(&raw const (*this).receiver)).env() };
+            let env = unsafe { (*this).receiver.env() };
             if env.stop_token().stop_requested() {
                 next = Next::Complete(match discard(next) {
                     Ok(()) => Outcome::Stopped,
@@ -273,7 +275,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                     (*this).stage = Stage::First;
                     OperationState::start(place);
                 }
-                Err(payload) => Self::complete(this, Outcome::Panicked(payload)),
+                Err(payload) => Self::not_connected(this, payload),
             }
         }
     }
@@ -294,7 +296,26 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                     (*this).stage = Stage::Second;
                     OperationState::start(place);
                 }
-                Err(payload) => Self::complete(this, Outcome::Panicked(payload)),
+                Err(payload) => Self::not_connected(this, payload),
+            }
+        }
+    }
+
+    /// Completes with the panic of a child's `connect`; a loop does so after its turn, when its
+    /// frame is not listed any more.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[cold]
+    unsafe fn not_connected(this: *mut Self, payload: Panic) {
+        let outcome = Outcome::Panicked(payload);
+        // SAFETY: the contract is the same.
+        unsafe {
+            if M::LOOPS {
+                Self::resume(this, Next::Complete(outcome));
+            } else {
+                Self::complete(this, outcome);
             }
         }
     }
@@ -323,8 +344,8 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         let (script, receiver) = unsafe {
             (*this).stage = Stage::Over;
             (
-                ManuallyDrop::take(&mut *(&raw mut (*this).script)),
-                ManuallyDrop::take(&mut *(&raw mut (*this).receiver)),
+                ManuallyDrop::take(&mut (*this).script),
+                ManuallyDrop::take(&mut (*this).receiver),
             )
         };
         outcome.finish(receiver, script);
@@ -430,7 +451,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
         //         `Idle`, script and receiver are whole, and no child exists (INV-SCR-2).
         unsafe {
             let entered = {
-                let env = (*(&raw const (*this).receiver)).env();
+                let env = (*this).receiver.env();
                 let script = &raw mut (*this).script;
                 catch(move || (*script).enter(env))
             };
@@ -587,7 +608,7 @@ macro_rules! child_receiver {
                 unsafe {
                     let script = &raw const (*self.parent).script;
                     let receiver = &raw const (*self.parent).receiver;
-                    (*script).$env((*receiver).env())
+                    (*script).$env(|| (*receiver).env())
                 }
             }
         }
