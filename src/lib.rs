@@ -12,10 +12,11 @@ mod util;
 pub use sched::executor::{ExecutorOp, ExecutorSchedule, ExecutorScheduler};
 pub use sched::inline::Inline;
 pub use sched::run_loop::{RunLoop, RunLoopScheduler};
+pub use senders::adaptor::when_all::when_all;
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
 pub use senders::concept::operation::OperationState;
-pub use senders::concept::outcome::Outcome;
+pub use senders::concept::outcome::{Channel, Outcome};
 pub use senders::concept::panic::Panic;
 pub use senders::concept::receiver::Receiver;
 pub use senders::concept::scheduler::{
@@ -33,6 +34,11 @@ pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub mod adaptor {
     pub use crate::senders::adaptor::let_value::{LetValue, LetValueScript};
     pub use crate::senders::adaptor::then::{Then, ThenMap};
+    pub use crate::senders::adaptor::when_all::{Collect, WhenAll, WhenAllGroup};
+    pub use crate::senders::concept::group::{
+        Child, ChildReceiver, Children, Element, Finished, Group, GroupOp, Grouped, LocalChildren,
+        Slot,
+    };
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
     pub use crate::senders::concept::script::{
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,

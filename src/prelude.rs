@@ -3,5 +3,5 @@
 pub use crate::{
     Env, Executor, ExecutorScheduler, Inline, LocalSender, Outcome, RunLoop, Scheduler, Sender,
     SenderExt, StopSource, StopToken, TimedScheduler, just, just_error, just_stopped, ready,
-    sync_wait, sync_wait_local,
+    sync_wait, sync_wait_local, when_all,
 };

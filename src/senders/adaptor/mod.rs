@@ -2,3 +2,4 @@
 
 pub(crate) mod let_value;
 pub(crate) mod then;
+pub(crate) mod when_all;
