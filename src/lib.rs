@@ -1,6 +1,8 @@
 //! `std::execution` (P2300 senders and receivers) for Rust, with real Linux I/O under it.
 
 mod abort;
+#[cfg(doctest)]
+mod compile_fail;
 #[cfg(all(test, loom))]
 mod loom;
 pub mod prelude;
@@ -12,6 +14,7 @@ mod util;
 pub use sched::executor::{ExecutorOp, ExecutorSchedule, ExecutorScheduler};
 pub use sched::inline::Inline;
 pub use sched::run_loop::{RunLoop, RunLoopScheduler};
+pub use senders::adaptor::timeout::TimedOut;
 pub use senders::adaptor::when_all::when_all;
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
@@ -34,6 +37,7 @@ pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub mod adaptor {
     pub use crate::senders::adaptor::let_value::{LetValue, LetValueScript};
     pub use crate::senders::adaptor::then::{Then, ThenMap};
+    pub use crate::senders::adaptor::timeout::{Timeout, TimeoutGroup};
     pub use crate::senders::adaptor::when_all::{Collect, WhenAll, WhenAllGroup};
     pub use crate::senders::concept::group::{
         Child, ChildReceiver, Children, Element, Finished, Group, GroupOp, Grouped, LocalChildren,

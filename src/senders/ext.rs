@@ -2,8 +2,12 @@
 //!
 //! One method per algorithm; the algorithm itself is in the file of its name under `adaptor`.
 
+use std::time::{Duration, Instant};
+
 use super::adaptor::let_value::{LetValue, let_value};
 use super::adaptor::then::{Then, then};
+use super::adaptor::timeout::{TimedOut, Timeout, deadline, timeout};
+use super::concept::scheduler::{IntoError, TimedScheduler};
 use super::concept::sender::Sender;
 
 /// Composition for every [`Sender`].
@@ -80,6 +84,72 @@ pub trait SenderExt: Sender {
         T: Sender<Error = Self::Error>,
     {
         let_value(self, f)
+    }
+
+    /// A sender adaptor that asks the sender to stop when `duration` has passed since the start, by
+    /// the clock of `scheduler`.
+    ///
+    /// # Completions
+    /// Those of the sender; if it stopped because its time was up, the error [`TimedOut`] instead.
+    ///
+    /// # Errors
+    /// `TimedOut` is converted by `From` (`std::io::Error` has it); the timer's own error is the
+    /// result if it came first and the sender then stopped. A value that came late is no error.
+    ///
+    /// # Cancellation
+    /// A stop request of the receiver stops both sender and timer. A duration of zero is `TimedOut`
+    /// at once, without starting the sender.
+    ///
+    /// # Threads
+    /// It completes where the later of sender and timer completes. Allocation: none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{io, time::Duration};
+    /// use sendio::{TimedScheduler, prelude::*};
+    ///
+    /// fn patient<Sch: TimedScheduler>(scheduler: Sch) -> impl Sender<Value = u8, Error = io::Error>
+    /// where
+    ///     Sch::ScheduleAt: Sender<Value = (), Error = io::Error>,
+    /// {
+    ///     ready::<u8, io::Error>(42).timeout(scheduler, Duration::from_secs(1))
+    /// }
+    /// ```
+    ///
+    /// # See also
+    /// [`deadline`](SenderExt::deadline) for a point in time.
+    fn timeout<Sch>(self, scheduler: Sch, duration: Duration) -> Timeout<Self, Sch>
+    where
+        Self::Error: From<TimedOut>,
+        Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<Self::Error>>>,
+    {
+        timeout(self, scheduler, duration)
+    }
+
+    /// A sender adaptor that asks the sender to stop at `instant`, by the clock of `scheduler`; else
+    /// like [`timeout`](SenderExt::timeout). An instant that has passed when the work is started is
+    /// `TimedOut` at once, without starting the sender.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{io, time::Instant};
+    /// use sendio::{TimedScheduler, prelude::*};
+    ///
+    /// fn until<Sch>(scheduler: Sch, end: Instant) -> impl Sender<Value = u8, Error = io::Error>
+    /// where
+    ///     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error = io::Error>>,
+    /// {
+    ///     ready::<u8, io::Error>(42).deadline(scheduler, end)
+    /// }
+    /// ```
+    fn deadline<Sch>(self, scheduler: Sch, instant: Instant) -> Timeout<Self, Sch>
+    where
+        Self::Error: From<TimedOut>,
+        Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<Self::Error>>>,
+    {
+        deadline(self, scheduler, instant)
     }
 }
 

@@ -2,4 +2,5 @@
 
 pub(crate) mod let_value;
 pub(crate) mod then;
+pub(crate) mod timeout;
 pub(crate) mod when_all;

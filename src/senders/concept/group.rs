@@ -410,7 +410,8 @@ impl<G: Group, R: Receiver<G::Value, G::Error>> OperationState for GroupOp<G, R>
         //         of this call is given back (INV-GRP-2). The receiver keeps the upstream source
         //         alive until it is completed, which `unlink` precedes.
         unsafe {
-            let env = (*(&raw const (*this).receiver)).env();
+            let receiver: &R = &(*this).receiver;
+            let env = receiver.env();
             let group = &raw mut (*this).group;
             match catch(move || (*group).enter(env)) {
                 Ok(None) => {}
