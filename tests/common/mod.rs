@@ -8,5 +8,7 @@
 pub(crate) mod alloc_count;
 pub(crate) mod fds;
 pub(crate) mod files;
+pub(crate) mod manual;
 pub(crate) mod race;
+pub(crate) mod receivers;
 pub(crate) mod wait;
