@@ -48,4 +48,5 @@ pub mod adaptor {
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
     };
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
+    pub use crate::senders::factory::just::{Just, KnownValue};
 }

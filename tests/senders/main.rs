@@ -5,3 +5,8 @@ mod common;
 
 mod harness;
 mod stop;
+mod timeout;
+mod when_all;
+
+#[global_allocator]
+static ALLOC: common::alloc_count::CountingAlloc = common::alloc_count::CountingAlloc;
