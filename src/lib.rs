@@ -2,6 +2,8 @@
 
 mod abort;
 mod backend;
+#[cfg(doctest)]
+mod compile_fail;
 #[cfg(all(test, loom))]
 mod loom;
 pub mod prelude;
@@ -24,10 +26,12 @@ pub use senders::adaptor::on::on;
 pub use senders::adaptor::repeat_with::repeat_with;
 pub use senders::adaptor::retry_when::retry_when;
 pub use senders::adaptor::starts_on::starts_on;
+pub use senders::adaptor::timeout::TimedOut;
+pub use senders::adaptor::when_all::when_all;
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
 pub use senders::concept::operation::OperationState;
-pub use senders::concept::outcome::Outcome;
+pub use senders::concept::outcome::{Channel, Outcome};
 pub use senders::concept::panic::Panic;
 pub use senders::concept::receiver::Receiver;
 pub use senders::concept::scheduler::{
@@ -68,18 +72,25 @@ pub mod adaptor {
     pub use crate::senders::adaptor::sequence::{Sequence, SequenceScript};
     pub use crate::senders::adaptor::starts_on::{StartsOn, StartsOnScript};
     pub use crate::senders::adaptor::then::{Then, ThenMap};
+    pub use crate::senders::adaptor::timeout::{Timeout, TimeoutGroup};
     pub use crate::senders::adaptor::unstoppable::Unstoppable;
+    pub use crate::senders::adaptor::when_all::{Collect, WhenAll, WhenAllGroup};
     pub use crate::senders::adaptor::with_env::{
         Surrounded, SurroundedReceiver, WithEnv, WithEnvScript,
     };
     pub use crate::senders::adaptor::with_query::{QueryChange, WithQuery};
     pub use crate::senders::adaptor::with_stop_token::{StopTokenChange, WithStopToken};
+    pub use crate::senders::concept::group::{
+        Child, ChildReceiver, Children, Element, Finished, Group, GroupOp, Grouped, LocalChildren,
+        Slot,
+    };
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
     pub use crate::senders::concept::script::{
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
     };
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
     pub use crate::senders::factory::current_scheduler::{ScheduleCurrent, ScheduleCurrentScript};
+    pub use crate::senders::factory::just::{Just, KnownValue};
 }
 
 /// The interface between an I/O context and a kernel: for backends of your own.

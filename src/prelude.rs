@@ -3,8 +3,6 @@
 pub use crate::{
     Env, Executor, ExecutorScheduler, FileOps, Inline, Io, IoBufExt, IoBufMutExt, IoContext,
     LocalSender, OpenOptions, Outcome, RunLoop, Scheduler, Sender, SenderExt, StopSource,
-    StopToken, TimedScheduler, just, just_error, just_stopped, ready, sync_wait, sync_wait_local,
-    Env, Executor, ExecutorScheduler, Inline, LocalSender, Outcome, RunLoop, Scheduler, Sender,
-    SenderExt, StopSource, StopToken, TimedScheduler, just, just_error, just_stopped, let_ref, on,
-    ready, repeat_with, starts_on, sync_wait, sync_wait_local,
+    StopToken, TimedOut, TimedScheduler, just, just_error, just_stopped, let_ref, on, ready,
+    repeat_with, starts_on, sync_wait, sync_wait_local, when_all,
 };

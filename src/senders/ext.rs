@@ -6,18 +6,21 @@ use super::adaptor::continues_on::ContinuesOn;
 use super::adaptor::finally::{Finally, finally};
 use super::adaptor::let_error::{LetError, let_error};
 use super::adaptor::let_stopped::{LetStopped, let_stopped};
+use std::time::{Duration, Instant};
+
 use super::adaptor::let_value::{LetValue, let_value};
 use super::adaptor::repeat::{Repeat, repeat};
 use super::adaptor::repeat_n::{RepeatN, repeat_n};
 use super::adaptor::repeat_until::{RepeatUntil, repeat_until};
 use super::adaptor::sequence::{Sequence, sequence};
 use super::adaptor::then::{Then, then};
+use super::adaptor::timeout::{TimedOut, Timeout, deadline, timeout};
 use super::adaptor::unstoppable::{Unstoppable, unstoppable};
 use super::adaptor::with_env::{WithEnv, with_env};
 use super::adaptor::with_query::{WithQuery, with_query};
 use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
 use super::concept::env::Env;
-use super::concept::scheduler::{IntoError, Scheduler};
+use super::concept::scheduler::{IntoError, Scheduler, TimedScheduler};
 use super::concept::sender::Sender;
 use super::stop::StopToken;
 
@@ -462,6 +465,72 @@ pub trait SenderExt: Sender {
     /// [`finally`](SenderExt::finally), whose second sender is unstoppable.
     fn unstoppable(self) -> Unstoppable<Self> {
         unstoppable(self)
+    }
+
+    /// A sender adaptor that asks the sender to stop when `duration` has passed since the start, by
+    /// the clock of `scheduler`.
+    ///
+    /// # Completions
+    /// Those of the sender; if it stopped because its time was up, the error [`TimedOut`] instead.
+    ///
+    /// # Errors
+    /// `TimedOut` is converted by `From` (`std::io::Error` has it); the timer's own error is the
+    /// result if it came first and the sender then stopped. A value that came late is no error.
+    ///
+    /// # Cancellation
+    /// A stop request of the receiver stops both sender and timer. A duration of zero is `TimedOut`
+    /// at once, without starting the sender.
+    ///
+    /// # Threads
+    /// It completes where the later of sender and timer completes. Allocation: none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{io, time::Duration};
+    /// use sendio::{TimedScheduler, prelude::*};
+    ///
+    /// fn patient<Sch: TimedScheduler>(scheduler: Sch) -> impl Sender<Value = u8, Error = io::Error>
+    /// where
+    ///     Sch::ScheduleAt: Sender<Value = (), Error = io::Error>,
+    /// {
+    ///     ready::<u8, io::Error>(42).timeout(scheduler, Duration::from_secs(1))
+    /// }
+    /// ```
+    ///
+    /// # See also
+    /// [`deadline`](SenderExt::deadline) for a point in time.
+    fn timeout<Sch>(self, scheduler: Sch, duration: Duration) -> Timeout<Self, Sch>
+    where
+        Self::Error: From<TimedOut>,
+        Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<Self::Error>>>,
+    {
+        timeout(self, scheduler, duration)
+    }
+
+    /// A sender adaptor that asks the sender to stop at `instant`, by the clock of `scheduler`; else
+    /// like [`timeout`](SenderExt::timeout). An instant that has passed when the work is started is
+    /// `TimedOut` at once, without starting the sender.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{io, time::Instant};
+    /// use sendio::{TimedScheduler, prelude::*};
+    ///
+    /// fn until<Sch>(scheduler: Sch, end: Instant) -> impl Sender<Value = u8, Error = io::Error>
+    /// where
+    ///     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error = io::Error>>,
+    /// {
+    ///     ready::<u8, io::Error>(42).deadline(scheduler, end)
+    /// }
+    /// ```
+    fn deadline<Sch>(self, scheduler: Sch, instant: Instant) -> Timeout<Self, Sch>
+    where
+        Self::Error: From<TimedOut>,
+        Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<Self::Error>>>,
+    {
+        deadline(self, scheduler, instant)
     }
 }
 

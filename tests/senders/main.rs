@@ -9,3 +9,8 @@ mod let_ref;
 mod let_stopped;
 mod let_value;
 mod stop;
+mod timeout;
+mod when_all;
+
+#[global_allocator]
+static ALLOC: common::alloc_count::CountingAlloc = common::alloc_count::CountingAlloc;

@@ -26,3 +26,5 @@ pub(crate) mod with_stop_token;
 
 /// The second kind of child of a script that has only one kind.
 pub(crate) type NoSecond = Just<KnownStopped<Infallible, Infallible>>;
+pub(crate) mod timeout;
+pub(crate) mod when_all;

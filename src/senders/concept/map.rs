@@ -72,7 +72,7 @@ pub struct MapReceiver<M, R> {
 }
 
 impl<M, R> MapReceiver<M, R> {
-    #[inline]
+    #[inline(always)]
     fn complete<V, E>(self, outcome: Outcome<V, E>)
     where
         M: Map<V, E>,
@@ -91,7 +91,7 @@ where
     M: Map<V, E>,
     R: Receiver<M::Value, M::Error>,
 {
-    #[inline]
+    #[inline(always)]
     fn set_value(self, value: V) {
         self.complete(Outcome::Value(value));
     }

@@ -4,6 +4,7 @@
 //! but stop tokens and utilities.
 
 pub(crate) mod env;
+pub(crate) mod group;
 pub(crate) mod local;
 pub(crate) mod map;
 pub(crate) mod operation;

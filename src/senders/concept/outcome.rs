@@ -28,7 +28,31 @@ pub enum Outcome<V, E> {
     Panicked(Panic),
 }
 
+/// One of the four channels, without what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// The value channel.
+    Value,
+    /// The error channel.
+    Error,
+    /// The stopped channel.
+    Stopped,
+    /// The panic channel.
+    Panicked,
+}
+
 impl<V, E> Outcome<V, E> {
+    /// The channel of this outcome.
+    #[inline(always)]
+    pub const fn channel(&self) -> Channel {
+        match self {
+            Self::Value(_) => Channel::Value,
+            Self::Error(_) => Channel::Error,
+            Self::Stopped => Channel::Stopped,
+            Self::Panicked(_) => Channel::Panicked,
+        }
+    }
+
     /// Completes `receiver` with this outcome.
     #[inline(always)]
     pub fn deliver(self, receiver: impl Receiver<V, E>) {

@@ -129,20 +129,22 @@ pub(crate) fn wait_for<S: Sender, H: Home>(
         owner: thread_number::current(),
         over: Cell::new(false),
     };
-    let mut op = sender.connect(WaitReceiver {
-        shared: &raw const shared,
-    });
-    let guard =
-        AbortGuard::new("a panic tried to leave a blocking wait while its work was running");
-    // SAFETY: `op` and what it borrows stay in this frame until `over`, which comes after the
-    //         completion; nothing unwinds out of here meanwhile (the guard). The callers' bounds
-    //         allow the receiver to be used where the sender completes.
-    unsafe { OperationState::start(&raw mut op) };
-    if !shared.over.get() {
-        home.drive_until(&shared.over);
+    {
+        let mut op = sender.connect(WaitReceiver {
+            shared: &raw const shared,
+        });
+        let guard =
+            AbortGuard::new("a panic tried to leave a blocking wait while its work was running");
+        // SAFETY: `op` and what it borrows stay in this frame until `over`, which comes after the
+        //         completion; nothing unwinds out of here meanwhile (the guard). The callers'
+        //         bounds allow the receiver to be used where the sender completes.
+        unsafe { OperationState::start(&raw mut op) };
+        if !shared.over.get() {
+            home.drive_until(&shared.over);
+        }
+        guard.disarm();
+        // `op` is dropped here, in place.
     }
-    guard.disarm();
-    drop(op);
     match shared.outcome.into_inner() {
         Some(Outcome::Value(value)) => Ok(Some(value)),
         Some(Outcome::Error(error)) => Err(error),
