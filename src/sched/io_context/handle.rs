@@ -59,7 +59,7 @@ pub trait Io: Copy + sealed::Sealed {
 /// assert_eq!(answer, Some(42));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct IoScheduler<'ctx, B: Backend> {
+pub struct IoScheduler<'ctx, B: Backend = crate::backend::DefaultBackend> {
     core: &'ctx Core<B>,
 }
 
@@ -86,7 +86,7 @@ unsafe impl<B: Backend> Sync for IoScheduler<'_, B> {}
 /// assert_eq!(len, Some(4));
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct LocalIoScheduler<'ctx, B: Backend> {
+pub struct LocalIoScheduler<'ctx, B: Backend = crate::backend::DefaultBackend> {
     core: &'ctx Core<B>,
     _thread_bound: PhantomData<*const ()>,
 }
