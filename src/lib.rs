@@ -28,6 +28,9 @@ pub use senders::adaptor::retry_when::retry_when;
 pub use senders::adaptor::starts_on::starts_on;
 pub use senders::adaptor::timeout::TimedOut;
 pub use senders::adaptor::when_all::when_all;
+pub use senders::adaptor::boxed::{AnyLocalSender, AnySender};
+pub use senders::adaptor::either::Either;
+pub use senders::adaptor::materialize::Materialized;
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
 pub use senders::concept::operation::OperationState;
@@ -50,6 +53,8 @@ pub use senders::io::file_ops::FileOps;
 pub use senders::io::open_options::OpenOptions;
 pub use senders::io::partial::{Partial, transferred};
 pub use senders::io::statx::Metadata;
+pub use senders::factory::just_from::just_from;
+pub use senders::factory::read_env::read_env;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
@@ -84,6 +89,24 @@ pub mod adaptor {
         Child, ChildReceiver, Children, Element, Finished, Group, GroupOp, Grouped, LocalChildren,
         Slot,
     };
+    pub use crate::senders::adaptor::boxed::AnyOp;
+    pub use crate::senders::adaptor::cast_err::{CastErr, CastErrMap};
+    pub use crate::senders::adaptor::either::EitherOp;
+    pub use crate::senders::adaptor::err_into::{ErrInto, ErrIntoMap};
+    pub use crate::senders::adaptor::into_result::{IntoResult, IntoResultMap};
+    pub use crate::senders::adaptor::let_value::{LetValue, LetValueScript};
+    pub use crate::senders::adaptor::map_err::{MapErr, MapErrMap};
+    pub use crate::senders::adaptor::materialize::{
+        Dematerialize, DematerializeMap, Materialize, MaterializeMap,
+    };
+    pub use crate::senders::adaptor::stopped_as_error::{StoppedAsError, StoppedAsErrorMap};
+    pub use crate::senders::adaptor::stopped_as_optional::{
+        StoppedAsOptional, StoppedAsOptionalMap,
+    };
+    pub use crate::senders::adaptor::then::{Then, ThenMap};
+    pub use crate::senders::adaptor::try_then::{TryThen, TryThenMap};
+    pub use crate::senders::adaptor::upon_error::{UponError, UponErrorMap};
+    pub use crate::senders::adaptor::upon_stopped::{UponStopped, UponStoppedMap};
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
     pub use crate::senders::concept::script::{
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
@@ -118,4 +141,13 @@ pub mod io {
     pub use crate::senders::io::sync::Fsync;
     pub use crate::senders::io::vectored::{Readv, Writev};
     pub use crate::senders::io::write::{Write, WriteAll};
+}
+
+/// The types of factories, for naming a sender.
+pub mod factory {
+    pub use crate::senders::factory::just::{
+        Just, JustOp, Known, KnownError, KnownStopped, KnownValue,
+    };
+    pub use crate::senders::factory::just_from::{JustFrom, KnownFrom};
+    pub use crate::senders::factory::read_env::{KnownEnv, ReadEnv};
 }

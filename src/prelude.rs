@@ -5,4 +5,7 @@ pub use crate::{
     LocalSender, OpenOptions, Outcome, RunLoop, Scheduler, Sender, SenderExt, StopSource,
     StopToken, TimedOut, TimedScheduler, just, just_error, just_stopped, let_ref, on, ready,
     repeat_with, starts_on, sync_wait, sync_wait_local, when_all,
+    Either, Env, Executor, ExecutorScheduler, Inline, LocalSender, Outcome, RunLoop, Scheduler,
+    Sender, SenderExt, StopSource, StopToken, TimedScheduler, just, just_error, just_from,
+    just_stopped, read_env, ready, sync_wait, sync_wait_local,
 };

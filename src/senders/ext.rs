@@ -21,6 +21,24 @@ use super::adaptor::with_query::{WithQuery, with_query};
 use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
 use super::concept::env::Env;
 use super::concept::scheduler::{IntoError, Scheduler, TimedScheduler};
+use std::convert::Infallible;
+
+use super::adaptor::boxed::{AnyLocalSender, AnySender, boxed, boxed_local};
+use super::adaptor::cast_err::{CastErr, cast_err};
+use super::adaptor::err_into::{ErrInto, err_into};
+use super::adaptor::into_result::{IntoResult, into_result};
+use super::adaptor::let_value::{LetValue, let_value};
+use super::adaptor::map_err::{MapErr, map_err};
+use super::adaptor::materialize::{
+    Dematerialize, Materialize, Materialized, dematerialize, materialize,
+};
+use super::adaptor::stopped_as_error::{StoppedAsError, stopped_as_error};
+use super::adaptor::stopped_as_optional::{StoppedAsOptional, stopped_as_optional};
+use super::adaptor::then::{Then, then};
+use super::adaptor::try_then::{TryThen, try_then};
+use super::adaptor::upon_error::{UponError, upon_error};
+use super::adaptor::upon_stopped::{UponStopped, upon_stopped};
+use super::concept::local::LocalSender;
 use super::concept::sender::Sender;
 use super::stop::StopToken;
 
@@ -60,6 +78,326 @@ pub trait SenderExt: Sender {
         F: FnOnce(Self::Value) -> U,
     {
         then(self, f)
+    }
+
+    /// A sender adaptor that continues the value with `f`, which may fail.
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = what `f` returns in `Ok`, Error = `E`, stopped as before.
+    /// # Errors
+    /// What `f` returns in `Err`. Errors and *stopped* bypass `f`; a panic of `f` travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just("42").cast_err().try_then(str::parse::<u8>);
+    /// assert_eq!(sync_wait(s), Ok(Some(42)));
+    /// ```
+    /// # See also
+    /// [`then`](SenderExt::then) when `f` cannot fail; [`let_value`](SenderExt::let_value) when it returns a sender.
+    fn try_then<F, U>(self, f: F) -> TryThen<Self, F>
+    where
+        F: FnOnce(Self::Value) -> Result<U, Self::Error>,
+    {
+        try_then(self, f)
+    }
+
+    /// A sender adaptor that makes a value of an error with `f`. Clause: [exec.then].
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `V`, no error (`Infallible`), stopped as before.
+    /// # Errors
+    /// None are left. Values and *stopped* bypass `f`; a panic of `f` travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_error::<usize, _>("no").upon_error(str::len);
+    /// assert_eq!(sync_wait(s), Ok(Some(2)));
+    /// ```
+    /// # See also
+    /// [`map_err`](SenderExt::map_err) to keep an error; [`into_result`](SenderExt::into_result) to look at it as a value.
+    fn upon_error<F>(self, f: F) -> UponError<Self, F>
+    where
+        F: FnOnce(Self::Error) -> Self::Value,
+    {
+        upon_error(self, f)
+    }
+
+    /// A sender adaptor that makes a value of *stopped* with `f`. Clause: [exec.then].
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `V`, Error = `E`, never stopped.
+    /// # Errors
+    /// Values and errors bypass `f`; a panic of `f` travels.
+    /// # Cancellation
+    /// It does not look at the stop token. `f` runs after the sender was stopped.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_stopped::<_, ()>().upon_stopped(|| 7);
+    /// assert_eq!(sync_wait(s), Ok(Some(7)));
+    /// ```
+    /// # See also
+    /// [`stopped_as_optional`](SenderExt::stopped_as_optional), [`stopped_as_error`](SenderExt::stopped_as_error).
+    fn upon_stopped<F>(self, f: F) -> UponStopped<Self, F>
+    where
+        F: FnOnce() -> Self::Value,
+    {
+        upon_stopped(self, f)
+    }
+
+    /// A sender adaptor that changes the error with `f`.
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `V`, Error = what `f` returns, stopped as before.
+    /// # Errors
+    /// Values and *stopped* bypass `f`; a panic of `f` travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_error::<(), _>("no").map_err(str::len);
+    /// assert_eq!(sync_wait(s), Err(2));
+    /// ```
+    /// # See also
+    /// [`err_into`](SenderExt::err_into) when the types are convertible; [`cast_err`](SenderExt::cast_err) when there is no error.
+    fn map_err<F, E>(self, f: F) -> MapErr<Self, F>
+    where
+        F: FnOnce(Self::Error) -> E,
+    {
+        map_err(self, f)
+    }
+
+    /// A sender adaptor that converts the error into `E` with [`Into`].
+    ///
+    /// # Completions
+    /// in: `V`, `E0` -> out: Value = `V`, Error = `E`, stopped as before.
+    /// # Errors
+    /// A panic of the conversion travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_error::<(), _>("no").err_into::<String>();
+    /// assert_eq!(sync_wait(s), Err("no".to_owned()));
+    /// ```
+    /// # See also
+    /// [`map_err`](SenderExt::map_err) for any other conversion.
+    fn err_into<E>(self) -> ErrInto<Self, E>
+    where
+        Self::Error: Into<E>,
+    {
+        err_into(self)
+    }
+
+    /// A sender adaptor that gives a sender that cannot fail the error type `E`.
+    ///
+    /// # Completions
+    /// in: `V`, `Infallible` -> out: Value = `V`, Error = `E` (never delivered), stopped as before.
+    /// # Errors
+    /// None.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just(1).cast_err::<String>().try_then(|n| Err::<(), _>(n.to_string()));
+    /// assert_eq!(sync_wait(s), Err("1".to_owned()));
+    /// ```
+    /// # See also
+    /// [`ready`](crate::ready), a value whose error type comes from context.
+    fn cast_err<E>(self) -> CastErr<Self, E>
+    where
+        Self: Sender<Error = Infallible>,
+    {
+        cast_err(self)
+    }
+
+    /// A sender adaptor that makes `None` of *stopped*, and `Some` of the value. Clause: [exec.stopped.opt].
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `Option<V>`, Error = `E`, never stopped.
+    /// # Errors
+    /// As before.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// assert_eq!(sync_wait(just(1).stopped_as_optional()), Ok(Some(Some(1))));
+    /// assert_eq!(sync_wait(just_stopped::<u8, ()>().stopped_as_optional()), Ok(Some(None)));
+    /// ```
+    /// # See also
+    /// [`upon_stopped`](SenderExt::upon_stopped), [`stopped_as_error`](SenderExt::stopped_as_error).
+    fn stopped_as_optional(self) -> StoppedAsOptional<Self> {
+        stopped_as_optional(self)
+    }
+
+    /// A sender adaptor that makes an error of *stopped*: what `f` returns. Clause: [exec.stopped.err].
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `V`, Error = `E`, never stopped.
+    /// # Errors
+    /// As before, and that of `f`: a function, so that the error is made only when it is needed. A panic of `f`
+    /// travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_stopped::<(), _>().stopped_as_error(|| "stopped");
+    /// assert_eq!(sync_wait(s), Err("stopped"));
+    /// ```
+    /// # See also
+    /// [`upon_stopped`](SenderExt::upon_stopped), [`stopped_as_optional`](SenderExt::stopped_as_optional).
+    fn stopped_as_error<F>(self, f: F) -> StoppedAsError<Self, F>
+    where
+        F: FnOnce() -> Self::Error,
+    {
+        stopped_as_error(self, f)
+    }
+
+    /// A sender adaptor that makes one `Result` of value and error.
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `Result<V, E>`, no error (`Infallible`), stopped as before.
+    /// # Errors
+    /// None are left.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_error::<(), _>("no").into_result().then(|r| r.is_err());
+    /// assert_eq!(sync_wait(s), Ok(Some(true)));
+    /// ```
+    /// # See also
+    /// [`try_then`](SenderExt::try_then) is the way back; [`materialize`](SenderExt::materialize) takes *stopped* in as well.
+    fn into_result(self) -> IntoResult<Self> {
+        into_result(self)
+    }
+
+    /// A sender adaptor that makes one value of value, error and *stopped*.
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `Materialized<V, E>`, no error (`Infallible`), never stopped.
+    /// # Errors
+    /// None are left. Panics are not taken in: they travel.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// use sendio::Materialized;
+    /// let s = just_stopped::<u8, ()>().materialize();
+    /// assert_eq!(sync_wait(s), Ok(Some(Materialized::Stopped)));
+    /// ```
+    /// # See also
+    /// [`dematerialize`](SenderExt::dematerialize), the way back.
+    fn materialize(self) -> Materialize<Self> {
+        materialize(self)
+    }
+
+    /// A sender adaptor that completes as a [`Materialized`] value says: the inverse of
+    /// [`materialize`](SenderExt::materialize).
+    ///
+    /// # Completions
+    /// in: `Materialized<V, E>` -> out: Value = `V`, Error = `E`, stopped if the value says so.
+    /// # Errors
+    /// Those in the value.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let s = just_error::<u8, _>("no").materialize().dematerialize();
+    /// assert_eq!(sync_wait(s), Err("no"));
+    /// ```
+    /// # See also
+    /// [`materialize`](SenderExt::materialize).
+    fn dematerialize<V, E>(self) -> Dematerialize<Self>
+    where
+        Self: Sender<Value = Materialized<V, E>, Error = Infallible>,
+    {
+        dematerialize(self)
+    }
+
+    /// A sender adaptor that forgets the type of the sender.
+    ///
+    /// # Completions
+    /// As before.
+    /// # Errors
+    /// As before.
+    /// # Cancellation
+    /// It forwards the environment, so the sender sees the receiver's stop token.
+    /// # Threads
+    /// It completes where the sender does. Allocation: one here, none later.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let branch = |yes| if yes { just(1).boxed() } else { just(2).then(|n| n * 2).boxed() };
+    /// assert_eq!(sync_wait(branch(false)), Ok(Some(4)));
+    /// ```
+    /// # See also
+    /// [`Either`](crate::Either), which does not allocate; [`boxed_local`](SenderExt::boxed_local) for thread-bound senders.
+    fn boxed<'a>(self) -> AnySender<'a, Self::Value, Self::Error>
+    where
+        Self: Send + 'a,
+    {
+        boxed(self)
+    }
+
+    /// A sender adaptor that forgets the type of a local sender.
+    ///
+    /// # Completions
+    /// As before.
+    /// # Errors
+    /// As before.
+    /// # Cancellation
+    /// It forwards the environment, so the sender sees the receiver's stop token.
+    /// # Threads
+    /// It is a [`LocalSender`] and not `Send`. Allocation: one here, none later.
+    /// # Examples
+    /// ```
+    /// use std::rc::Rc;
+    /// use sendio::prelude::*;
+    /// let s = just(Rc::new(7)).then(|n| *n).boxed_local();
+    /// assert_eq!(sync_wait_local(s), Ok(Some(7)));
+    /// ```
+    /// # See also
+    /// [`boxed`](SenderExt::boxed) for senders that may complete on any thread.
+    fn boxed_local<'a>(self) -> AnyLocalSender<'a, Self::Value, Self::Error>
+    where
+        Self: LocalSender + 'a,
+    {
+        boxed_local(self)
     }
 
     /// A sender adaptor that continues the value with the sender that `f` makes of it.

@@ -35,6 +35,14 @@ pub struct Just<K> {
     known: K,
 }
 
+impl<K> Just<K> {
+    /// A sender that completes with what `known` knows.
+    #[inline]
+    pub(crate) const fn new(known: K) -> Self {
+        Self { known }
+    }
+}
+
 /// Knows a value; for [`just`] and [`ready`].
 pub struct KnownValue<V, E>(V, PhantomData<fn() -> E>);
 

@@ -2,3 +2,5 @@
 
 pub(crate) mod current_scheduler;
 pub(crate) mod just;
+pub(crate) mod just_from;
+pub(crate) mod read_env;
