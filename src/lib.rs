@@ -41,6 +41,8 @@ pub use senders::concept::scheduler::{
     IntoError, LocalScheduler, Scheduler, SchedulerRef, TimedScheduler,
 };
 pub use senders::concept::sender::Sender;
+#[doc(hidden)]
+pub use senders::concept::task::Direct;
 pub use senders::concept::task::{Executor, Task};
 pub use senders::consumer::sync_wait::{sync_wait, sync_wait_local};
 pub use senders::ext::SenderExt;

@@ -4,10 +4,29 @@
 //! Running the task completes the operation with a value, or with *stopped* if stop was requested by
 //! then; dropping it completes the operation with *stopped*.
 //!
+//! # States
+//!
+//! `execute` is foreign code, and borrows what may be gone once the operation has completed. So the
+//! completion comes after the return of `execute`, wherever the task is consumed:
+//!
+//! | the task is consumed            | the completion is made                                  |
+//! |---------------------------------|---------------------------------------------------------|
+//! | inside `execute`, same thread   | by `start`, when `execute` has returned (`early`)       |
+//! | meanwhile, on another thread    | there, after a wait for `handed`                        |
+//! | later                           | there, at once                                          |
+//!
+//! Executors of this crate touch nothing after they have published a task; they are given it
+//! through [`Executor::direct`], and nobody waits.
+//!
+//! # Threads
+//!
+//! `handed` is stored with `Release` after `execute` returned and loaded with `Acquire` before the
+//! operation completes: the call happened before the completion.
+//!
 //! # Safety
-//! INV-TASK-1: the node lives in the operation, which completes only through the task. The
-//! executor's `execute` may run or drop the task before it returns, so the operation may be gone
-//! when it does; what must survive the call lives in the frame of `start`.
+//! - INV-TASK-1: the node lives in the operation, which completes only through the task.
+//! - INV-EXEC-1: until `handed` is set, the frame of `start` is alive, on thread `starter`, and the
+//!   operation is not completed by anybody else.
 
 #![expect(unsafe_code, reason = "a leaf sender with an intrusive node")]
 
@@ -15,7 +34,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomPinned;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::ptr::{self, NonNull};
 
 use crate::abort::abort;
@@ -27,7 +46,10 @@ use crate::senders::concept::scheduler::{Scheduler, SchedulerRef};
 use crate::senders::concept::sender::Sender;
 use crate::senders::concept::task::{Executor, Task};
 use crate::senders::stop::RawToken;
+use crate::sync::Backoff;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::util::node::{Node, Signal};
+use crate::util::thread_number;
 
 /// A scheduler that hands its work to an [`Executor`]: a reference, an `Arc`, or anything cloneable.
 ///
@@ -118,6 +140,9 @@ unsafe impl<E: Executor> Sender for ExecutorSchedule<E> {
         ExecutorOp {
             node: Node::new(ExecutorOp::<E, R>::continued),
             token: RawToken::NEVER,
+            handed: AtomicBool::new(true),
+            starter: 0,
+            early: ptr::null(),
             phase: Cell::new(Phase::Unstarted),
             executor: ManuallyDrop::new(self.executor),
             receiver: ManuallyDrop::new(receiver),
@@ -133,22 +158,17 @@ enum Phase {
     Over,
 }
 
-/// What the frame of `start` remembers while `execute` runs.
-struct Frame {
-    op: *const (),
-    dropped_by_unwinding: Cell<bool>,
-}
-
-thread_local! {
-    /// The innermost `start` on this thread whose executor is running.
-    static INNERMOST: Cell<*const Frame> = const { Cell::new(ptr::null()) };
-}
-
 /// The operation of [`ExecutorSchedule`].
 #[repr(C)] // The node comes first: its address is the address of the operation.
 pub struct ExecutorOp<E, R> {
     node: Node,
     token: RawToken,
+    /// Whether `execute` has returned, or nobody has to wait for that.
+    handed: AtomicBool,
+    /// The number of the thread inside `execute`.
+    starter: u64,
+    /// Where a task that is consumed inside `execute` leaves what it was told.
+    early: *const Cell<Option<Signal>>,
     phase: Cell<Phase>,
     executor: ManuallyDrop<E>,
     receiver: ManuallyDrop<R>,
@@ -176,16 +196,45 @@ impl<E: Executor, R: Receiver<(), Infallible>> ExecutorOp<E, R> {
     /// - `node` is the node of a started operation of this type, whose task has been consumed.
     unsafe fn continued(node: NonNull<Node>, signal: Signal) {
         let this: *mut Self = node.as_ptr().cast();
-        // SAFETY: the operation waits for this call, so it is alive, and so is the source of its
-        //         token. A listed frame is alive, and only this thread lists frames here.
+        // SAFETY: the operation waits for this call, so it is alive. If `execute` runs on this
+        //         thread, then below us, so the frame of `start` is alive (INV-EXEC-1).
         unsafe {
-            if signal == Signal::Stop && std::thread::panicking() {
-                let innermost = INNERMOST.get();
-                if !innermost.is_null() && (*innermost).op == this.cast_const().cast() {
-                    (*innermost).dropped_by_unwinding.set(true);
+            // Acquire: see "Threads" above.
+            if !(*this).handed.load(Ordering::Acquire) {
+                if (*this).starter == thread_number::current() {
+                    (*(*this).early).set(Some(signal));
                     return;
                 }
+                Self::wait_until_handed(this);
             }
+            Self::finish(this, signal);
+        }
+    }
+
+    /// Waits until `execute` has returned on its thread.
+    ///
+    /// # Safety
+    ///
+    /// - The operation is started and incomplete, and this is another thread than the starter.
+    #[cold]
+    unsafe fn wait_until_handed(this: *mut Self) {
+        let mut backoff = Backoff::default();
+        // SAFETY: alive (contract).
+        let handed = unsafe { &(*this).handed };
+        // Acquire: see "Threads" above.
+        while !handed.load(Ordering::Acquire) {
+            backoff.wait();
+        }
+    }
+
+    /// Completes as the task was told.
+    ///
+    /// # Safety
+    ///
+    /// - The operation is started and incomplete, and this is its completion.
+    unsafe fn finish(this: *mut Self, signal: Signal) {
+        // SAFETY: incomplete, so the source of its token is alive.
+        unsafe {
             let stopped = signal == Signal::Stop || (*this).token.stop_requested();
             let receiver = Self::take_receiver(this);
             if stopped {
@@ -195,42 +244,64 @@ impl<E: Executor, R: Receiver<(), Infallible>> ExecutorOp<E, R> {
             }
         }
     }
+
+    /// Hands the task to `executor`, and completes if it was consumed there.
+    ///
+    /// # Safety
+    ///
+    /// - The operation is started and waits; nobody has its task.
+    unsafe fn execute(this: *mut Self, executor: E) {
+        let early = Cell::new(None);
+        // SAFETY: the operation is this thread's until the task exists, and incomplete until it is
+        //         completed here or `handed` is set (INV-EXEC-1), which is the last access.
+        unsafe {
+            (*this).handed.store(false, Ordering::Relaxed);
+            (*this).starter = thread_number::current();
+            (*this).early = &raw const early;
+            let task = Task::new(NonNull::new_unchecked(this.cast()));
+            let result = catch(move || executor.execute(task));
+            match (early.get(), result) {
+                (Some(signal), Ok(())) => Self::finish(this, signal),
+                (Some(_), Err(payload)) => Self::take_receiver(this).set_panicked(payload),
+                (None, result) => {
+                    // Release: see "Threads" above.
+                    (*this).handed.store(true, Ordering::Release);
+                    if let Err(payload) = result {
+                        // The operation went elsewhere: nobody is left to receive the payload,
+                        // whose message was printed when it was raised.
+                        discard_payload(payload);
+                    }
+                }
+            }
+        }
+    }
 }
 
 impl<E: Executor, R: Receiver<(), Infallible>> OperationState for ExecutorOp<E, R> {
     unsafe fn start(this: *mut Self) {
-        let frame = Frame {
-            op: this.cast_const().cast(),
-            dropped_by_unwinding: Cell::new(false),
-        };
         // SAFETY: the operation is alive and unstarted, and this thread's until the task exists.
-        //         The executor is moved out first, because the operation may be gone before
-        //         `execute` returns; the node stays until the task is consumed (INV-TASK-1).
-        let (executor, task) = unsafe {
+        //         The executor is moved out first, because the operation may be gone once the task
+        //         was published; the node stays until the task is consumed (INV-TASK-1).
+        unsafe {
             let token = (*this).receiver.env().stop_token();
             let executor = ManuallyDrop::take(&mut (*this).executor);
+            (*this).token = token.erase();
+            (*this).phase.set(Phase::Waiting);
             if token.stop_requested() {
-                (*this).phase.set(Phase::Waiting);
                 let receiver = Self::take_receiver(this);
                 Outcome::Stopped.finish(receiver, executor);
                 return;
             }
-            (*this).token = token.erase();
-            (*this).phase.set(Phase::Waiting);
-            (executor, Task::new(NonNull::new_unchecked(this.cast())))
-        };
-        let outer = INNERMOST.replace(&raw const frame);
-        let result = catch(move || executor.execute(task));
-        INNERMOST.set(outer);
-        if let Err(payload) = result {
-            if frame.dropped_by_unwinding.get() {
-                // SAFETY: the task was consumed without completing the operation, so it is alive
-                //         and this frame completes it.
-                unsafe { Self::take_receiver(this) }.set_panicked(payload);
+            // What has to be dropped would be dropped after the completion.
+            let direct = if needs_drop::<E>() {
+                Ok(None)
             } else {
-                // The task went elsewhere and the operation with it: nobody is left to receive the
-                // payload, whose message was printed when it was raised.
-                discard_payload(payload);
+                catch(|| executor.direct())
+            };
+            match direct {
+                Ok(Some(direct)) => direct.push(Task::new(NonNull::new_unchecked(this.cast()))),
+                Ok(None) => Self::execute(this, executor),
+                Err(payload) => Self::take_receiver(this).set_panicked(payload),
             }
         }
     }

@@ -30,7 +30,7 @@ use super::executor::ExecutorScheduler;
 use crate::abort::AbortGuard;
 use crate::senders::concept::env::Env;
 use crate::senders::concept::scheduler::SchedulerRef;
-use crate::senders::concept::task::{Executor, Task};
+use crate::senders::concept::task::{Direct, Executor, Task};
 use crate::senders::consumer::wait::Home;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::util::inbox::{self, Inbox};
@@ -176,25 +176,46 @@ impl Default for RunLoop {
 }
 
 impl Executor for RunLoop {
+    #[inline]
     fn execute(&self, task: Task) {
-        let word = self.inbox.word();
+        // SAFETY: the loop is borrowed.
+        unsafe { accept(NonNull::from(self).cast(), task) }
+    }
+
+    #[inline]
+    fn direct(&self) -> Option<Direct<'_>> {
+        // SAFETY: the loop is borrowed; `accept` keeps INV-LOOP-1.
+        Some(unsafe { Direct::new(NonNull::from(self).cast(), accept) })
+    }
+}
+
+/// Queues `task`, or drops it if the loop refuses work from other threads.
+///
+/// # Safety
+///
+/// - `run_loop` points to a [`RunLoop`] that is alive until the task is published.
+unsafe fn accept(run_loop: NonNull<()>, task: Task) {
+    let this: NonNull<RunLoop> = run_loop.cast();
+    // SAFETY: alive (contract); the task stood for a node that waits in an operation (INV-TASK-1),
+    //         which a run on any thread completes; after the push, neither the loop nor the node is
+    //         touched (INV-LOOP-1).
+    let (wake, word) = unsafe {
+        let inbox = &raw const (*this.as_ptr()).inbox;
+        let word = (*inbox).word();
+        let own = (*this.as_ptr()).runner.load(Ordering::Relaxed) == thread_number::current();
         let node = task.into_node();
-        let own = self.runner.load(Ordering::Relaxed) == thread_number::current();
-        // SAFETY: the task stood for a node that waits in an operation (INV-TASK-1), which a run
-        //         on any thread completes; after the push neither is touched (INV-LOOP-1).
-        let wake = unsafe {
-            if own {
-                self.inbox.push(node)
-            } else if let Ok(wake) = self.inbox.try_push(node) {
-                wake
-            } else {
-                drop(Task::new(node));
-                false
-            }
+        let wake = if own {
+            (*inbox).push(node)
+        } else if let Ok(wake) = (*inbox).try_push(node) {
+            wake
+        } else {
+            drop(Task::new(node));
+            false
         };
-        if wake {
-            inbox::wake(word);
-        }
+        (wake, word)
+    };
+    if wake {
+        inbox::wake(word);
     }
 }
 

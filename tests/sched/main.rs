@@ -1,6 +1,10 @@
 //! Tests of contexts and schedulers through the public API.
+//! Tests of schedulers through the public API.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod io_context;
+mod executor;
+mod inline;
+mod run_loop;

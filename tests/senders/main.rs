@@ -3,14 +3,23 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod continues_on;
+mod finally;
 mod harness;
 mod let_error;
 mod let_ref;
 mod let_stopped;
 mod let_value;
+mod on;
+mod repeat;
+mod repeat_with;
+mod retry_when;
+mod sequence;
+mod starts_on;
 mod stop;
 mod timeout;
 mod when_all;
 
 #[global_allocator]
 static ALLOC: common::alloc_count::CountingAlloc = common::alloc_count::CountingAlloc;
+mod with_env;

@@ -13,7 +13,7 @@ use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use super::sender::Sender;
-use super::task::{Executor, Task};
+use super::task::{Direct, Executor, Task};
 
 /// A handle to a place where work runs.
 ///
@@ -118,8 +118,24 @@ impl IntoError<Box<dyn std::error::Error + Send + Sync>> for std::io::Error {
 #[derive(Clone, Copy)]
 pub struct SchedulerRef<'a> {
     executor: NonNull<()>,
-    execute: unsafe fn(NonNull<()>, Task),
+    functions: &'static Functions,
     _borrow: PhantomData<&'a (dyn Executor + Sync)>,
+}
+
+/// What can be done with an executor whose type was erased.
+struct Functions {
+    execute: unsafe fn(NonNull<()>, Task),
+    direct: unsafe fn(NonNull<()>) -> Option<Direct<'static>>,
+}
+
+/// The functions of executor `E`.
+struct FunctionsOf<E>(PhantomData<E>);
+
+impl<E: Executor + Sync> FunctionsOf<E> {
+    const ALL: &'static Functions = &Functions {
+        execute: execute_on::<E>,
+        direct: direct_to::<E>,
+    };
 }
 
 // SAFETY: it is a shared reference to a `Sync` executor.
@@ -134,7 +150,7 @@ impl<'a> SchedulerRef<'a> {
     pub const fn new<E: Executor + Sync>(executor: &'a E) -> Self {
         Self {
             executor: NonNull::from_ref(executor).cast(),
-            execute: execute_on::<E>,
+            functions: FunctionsOf::<E>::ALL,
             _borrow: PhantomData,
         }
     }
@@ -144,7 +160,7 @@ impl<'a> SchedulerRef<'a> {
     pub(crate) const fn erase(self) -> SchedulerRef<'static> {
         SchedulerRef {
             executor: self.executor,
-            execute: self.execute,
+            functions: self.functions,
             _borrow: PhantomData,
         }
     }
@@ -160,12 +176,29 @@ unsafe fn execute_on<E: Executor + Sync>(executor: NonNull<()>, task: Task) {
     unsafe { executor.cast::<E>().as_ref() }.execute(task);
 }
 
+/// The direct way to the executor of type `E` behind `executor`.
+///
+/// # Safety
+///
+/// - `executor` points to an `E` that is alive until the task is published that goes this way.
+unsafe fn direct_to<E: Executor + Sync>(executor: NonNull<()>) -> Option<Direct<'static>> {
+    // SAFETY: alive and of this type (contract).
+    let executor = unsafe { executor.cast::<E>().as_ref() };
+    executor.direct().map(Direct::erase)
+}
+
 impl Executor for SchedulerRef<'_> {
     #[inline]
     fn execute(&self, task: Task) {
         // SAFETY: `new` paired the function with its type; the executor is borrowed, or its life is
         //         watched by whoever erased the borrow (INV-SCHED-1).
-        unsafe { (self.execute)(self.executor, task) }
+        unsafe { (self.functions.execute)(self.executor, task) }
+    }
+
+    #[inline]
+    fn direct(&self) -> Option<Direct<'_>> {
+        // SAFETY: as in `execute`; the lifetime of the result is cut to that of the borrow.
+        unsafe { (self.functions.direct)(self.executor) }
     }
 }
 

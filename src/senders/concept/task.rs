@@ -15,6 +15,7 @@
 )]
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
@@ -104,22 +105,92 @@ impl fmt::Debug for Task {
 /// every algorithm. No `unsafe` is needed, and nothing is allocated for a task.
 ///
 /// `execute` may run the task at once, keep it, send it to another thread, or drop it. It may be
-/// called from any thread. A panic that leaves `execute` after the task was handed on is dropped
-/// (its message was printed by the panic hook); if unwinding dropped the task, the panic travels to
-/// the consumer of the operation.
+/// called from any thread. An operation goes on when `execute` has returned: a task that is consumed
+/// inside `execute` takes effect right after it, and one that is consumed on another thread in the
+/// meantime waits there for the return. So the executor may borrow what the consumer owns, and
+/// `execute` must not wait until its task has run.
+///
+/// A panic that leaves `execute` after the task was handed on is dropped (its message was printed by
+/// the panic hook); if the task was consumed inside, the panic travels to the consumer of the
+/// operation.
 pub trait Executor {
     /// Takes responsibility for `task`.
     fn execute(&self, task: Task);
+
+    /// Another way to hand on a task, for this crate's own executors.
+    #[doc(hidden)]
+    fn direct(&self) -> Option<Direct<'_>> {
+        None
+    }
+}
+
+/// A way to hand a task to an executor that touches nothing once the task is published, so that the
+/// operation, and all that its consumer owns, may be gone by then.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Direct<'a> {
+    executor: NonNull<()>,
+    push: unsafe fn(NonNull<()>, Task),
+    _borrow: PhantomData<&'a ()>,
+}
+
+impl Direct<'_> {
+    /// The way `push` to `executor`.
+    ///
+    /// # Safety
+    ///
+    /// - `push` may be called with `executor` during the lifetime.
+    /// - It touches nothing but its own frame after it has published the task (INV-LOOP-1).
+    #[inline]
+    pub(crate) const unsafe fn new(
+        executor: NonNull<()>,
+        push: unsafe fn(NonNull<()>, Task),
+    ) -> Self {
+        Self {
+            executor,
+            push,
+            _borrow: PhantomData,
+        }
+    }
+
+    /// The same way without its lifetime, whose holder watches it (INV-SCHED-1).
+    #[inline]
+    pub(crate) const fn erase(self) -> Direct<'static> {
+        Direct {
+            executor: self.executor,
+            push: self.push,
+            _borrow: PhantomData,
+        }
+    }
+
+    /// Hands on `task`.
+    #[inline]
+    pub(crate) fn push(self, task: Task) {
+        // SAFETY: the executor is borrowed until the task is published (contract of `new`).
+        unsafe { (self.push)(self.executor, task) }
+    }
 }
 
 impl<E: Executor + ?Sized> Executor for &E {
+    #[inline]
     fn execute(&self, task: Task) {
         (**self).execute(task);
+    }
+
+    #[inline]
+    fn direct(&self) -> Option<Direct<'_>> {
+        (**self).direct()
     }
 }
 
 impl<E: Executor + ?Sized> Executor for std::sync::Arc<E> {
+    #[inline]
     fn execute(&self, task: Task) {
         (**self).execute(task);
+    }
+
+    #[inline]
+    fn direct(&self) -> Option<Direct<'_>> {
+        (**self).direct()
     }
 }
