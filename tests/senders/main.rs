@@ -8,7 +8,9 @@ mod let_error;
 mod let_ref;
 mod let_stopped;
 mod let_value;
+mod soundness;
 mod stop;
+mod sync_wait;
 mod timeout;
 mod when_all;
 
