@@ -16,7 +16,9 @@ mod repeat_with;
 mod retry_when;
 mod sequence;
 mod starts_on;
+mod soundness;
 mod stop;
+mod sync_wait;
 mod timeout;
 mod when_all;
 
