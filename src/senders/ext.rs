@@ -27,14 +27,12 @@ use super::adaptor::boxed::{AnyLocalSender, AnySender, boxed, boxed_local};
 use super::adaptor::cast_err::{CastErr, cast_err};
 use super::adaptor::err_into::{ErrInto, err_into};
 use super::adaptor::into_result::{IntoResult, into_result};
-use super::adaptor::let_value::{LetValue, let_value};
 use super::adaptor::map_err::{MapErr, map_err};
 use super::adaptor::materialize::{
     Dematerialize, Materialize, Materialized, dematerialize, materialize,
 };
 use super::adaptor::stopped_as_error::{StoppedAsError, stopped_as_error};
 use super::adaptor::stopped_as_optional::{StoppedAsOptional, stopped_as_optional};
-use super::adaptor::then::{Then, then};
 use super::adaptor::try_then::{TryThen, try_then};
 use super::adaptor::upon_error::{UponError, upon_error};
 use super::adaptor::upon_stopped::{UponStopped, upon_stopped};

@@ -4,7 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
-mod io_context;
 mod executor;
 mod inline;
+mod io_context;
 mod run_loop;
