@@ -1,9 +1,9 @@
 //! Tests of contexts and schedulers through the public API.
-//! Tests of schedulers through the public API.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod bridge;
 mod executor;
 mod inline;
 mod io_context;

@@ -150,10 +150,11 @@ impl<B: Backend> Io for LocalIoScheduler<'_, B> {
 }
 
 macro_rules! scheduler {
-    ($Handle:ident) => {
+    ($Handle:ident, $bound_to_thread:literal) => {
         impl<'ctx, B: Backend> Scheduler for $Handle<'ctx, B> {
             type Schedule = IoSender<Self, Nop>;
             type Transfer = Hop<IoScheduler<'ctx, B>>;
+            const BOUND_TO_THREAD: bool = $bound_to_thread;
 
             #[inline]
             fn schedule(&self) -> Self::Schedule {
@@ -206,9 +207,10 @@ macro_rules! scheduler {
     };
 }
 
-scheduler!(IoScheduler);
-scheduler!(LocalIoScheduler);
+scheduler!(IoScheduler, false);
+scheduler!(LocalIoScheduler, true);
 
 // SAFETY: its transfers are those of the `IoScheduler` of the same context, which is `Send`; they
-//         complete on the context's thread, to which this handle is bound.
+//         complete on the context's thread, to which this handle is bound, and whose `connect`
+//         stores two fields; `BOUND_TO_THREAD` is true.
 unsafe impl<B: Backend> LocalScheduler for LocalIoScheduler<'_, B> {}

@@ -30,7 +30,7 @@ use crate::senders::concept::operation::OperationState;
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::scheduler::SchedulerRef;
 use crate::senders::concept::sender::Sender;
-use crate::senders::concept::task::{Executor, Task};
+use crate::senders::concept::task::{Direct, Executor, Task};
 use crate::senders::stop::RawToken;
 use crate::util::node::{Node, Signal};
 
@@ -172,15 +172,33 @@ unsafe impl<B: Backend> Sync for CoreExecutor<B> {}
 
 impl<B: Backend> Executor for CoreExecutor<B> {
     fn execute(&self, task: Task) {
-        let node = task.into_node();
-        // SAFETY: the task stood for a node that waits in an operation (INV-TASK-1) and that may
-        //         be run on any thread.
-        unsafe {
-            if self.0.is_home() {
-                self.0.ready.push_back(node);
-            } else {
-                self.0.push(node);
-            }
+        // SAFETY: the core is borrowed.
+        unsafe { accept::<B>(NonNull::from(self).cast(), task) }
+    }
+
+    fn direct(&self) -> Option<Direct<'_>> {
+        // SAFETY: the core is borrowed; of it `accept` touches the waker only after the push, which
+        //         a wake-up that is owed keeps (INV-CTX-2).
+        Some(unsafe { Direct::new(NonNull::from(self).cast(), accept::<B>) })
+    }
+}
+
+/// Queues `task` on the loop of a core.
+///
+/// # Safety
+///
+/// - `core` points to a `CoreExecutor<B>` that is alive until the task is published.
+unsafe fn accept<B: Backend>(core: NonNull<()>, task: Task) {
+    let core: NonNull<CoreExecutor<B>> = core.cast();
+    let node = task.into_node();
+    // SAFETY: alive (contract); the task stood for a node that waits in an operation (INV-TASK-1)
+    //         and that may be run on any thread.
+    unsafe {
+        let core = &(*core.as_ptr()).0;
+        if core.is_home() {
+            core.ready.push_back(node);
+        } else {
+            core.push(node);
         }
     }
 }
