@@ -108,9 +108,9 @@ pub mod adaptor {
         Slot,
     };
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
-    pub use crate::senders::concept::script::{
-        FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
-    };
+    pub use crate::senders::concept::script::{Next, Script};
+    pub use crate::senders::concept::script_op::ScriptOp;
+    pub use crate::senders::concept::script_receiver::{FirstReceiver, SecondReceiver};
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
     pub use crate::senders::factory::current_scheduler::{ScheduleCurrent, ScheduleCurrentScript};
     pub use crate::senders::factory::just::{Just, KnownValue};

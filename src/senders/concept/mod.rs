@@ -6,6 +6,7 @@
 pub(crate) mod env;
 pub(crate) mod group;
 pub(crate) mod local;
+mod loop_frame;
 pub(crate) mod map;
 pub(crate) mod operation;
 pub(crate) mod outcome;
@@ -13,6 +14,8 @@ pub(crate) mod panic;
 pub(crate) mod receiver;
 pub(crate) mod scheduler;
 pub(crate) mod script;
+pub(crate) mod script_op;
+pub(crate) mod script_receiver;
 pub(crate) mod scripted;
 pub(crate) mod sender;
 pub(crate) mod task;

@@ -11,7 +11,8 @@ use std::marker::PhantomData;
 
 use super::local::LocalSender;
 use super::receiver::Receiver;
-use super::script::{Script, ScriptOp};
+use super::script::Script;
+use super::script_op::ScriptOp;
 use super::sender::Sender;
 
 /// A sender that runs a [`Script`], starting with its first sender: the type behind `let_value`,
