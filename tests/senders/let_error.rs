@@ -11,8 +11,7 @@ use crate::common::receivers::{Probe, Trace, channel, connect_and_start, run, ru
 
 #[test]
 fn let_error_on_error_runs_what_the_function_makes() {
-    let to_value =
-        just_error::<u32, _>("seven").let_error(|text| ready::<u32, ()>(text.len() as u32));
+    let to_value = just_error::<usize, _>("seven").let_error(|text| ready::<usize, ()>(text.len()));
     assert!(matches!(run(to_value), Outcome::Value(5)));
     let to_error = just_error::<(), _>(3).let_error(|n| just_error(format!("{n}")));
     assert!(matches!(run(to_error), Outcome::Error(text) if text == "3"));
@@ -81,10 +80,10 @@ fn let_error_drops_first_child_then_function_then_second_child() {
 fn let_error_function_panics_and_no_second_child_starts() {
     let trace = Trace::new();
     let guard = trace.guard("f");
-    let sender = just_error::<u8, u8>(1).let_error(move |_| {
+    let sender = just_error::<u32, u8>(1).let_error(move |_| {
         guard.touch();
         let digit: Option<u32> = 'x'.to_digit(10);
-        ready::<u8, ()>(digit.expect("f failed") as u8)
+        ready::<u32, ()>(digit.expect("f failed"))
     });
     let outcome = run_traced(sender, &trace);
     assert_eq!(panic_message(outcome), "f failed");

@@ -47,7 +47,7 @@ fn let_ref_closure_works_when_its_sender_does_not_borrow() {
 
 #[test]
 fn let_ref_value_with_interior_mutability_is_used_by_local_work() {
-    fn local(cell: &Cell<u32>) -> impl LocalSender + Sender<Value = u32, Error = Never> {
+    fn local(cell: &Cell<u32>) -> impl LocalSender<Value = u32, Error = Never> {
         let round = just(()).then(|()| cell.set(cell.get() + 1));
         round.repeat_n(5).then(|()| cell.get())
     }
@@ -125,14 +125,14 @@ fn let_ref_unstarted_operation_drops_value_and_function_once() {
 
 #[test]
 fn let_ref_nests() {
-    fn outer(text: &String) -> impl Sender<Value = usize, Error = Never> {
+    fn outer(text: &(String, u8)) -> impl Sender<Value = usize, Error = Never> {
         fn inner(parts: &(usize, u8)) -> impl Sender<Value = usize, Error = Never> {
             just(()).then(|()| parts.0 + usize::from(parts.1))
         }
-        let_ref((text.len(), 2), inner)
+        let_ref((text.0.len(), text.1), inner)
     }
     assert!(matches!(
-        run(let_ref(String::from("four"), outer)),
+        run(let_ref((String::from("four"), 2), outer)),
         Outcome::Value(6)
     ));
 }

@@ -94,7 +94,7 @@ fn repeat_with_function_panics_and_its_captures_are_dropped_first() {
 #[test]
 fn repeat_with_error_ends_the_loop() {
     let sender = repeat_with(3, |n: u32| {
-        ready(n).let_value(|n| just_error::<std::ops::ControlFlow<(), u32>, _>(n))
+        ready(n).let_value(just_error::<std::ops::ControlFlow<(), u32>, _>)
     });
     assert!(matches!(run(sender), Outcome::Error(3)));
 }
