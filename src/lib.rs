@@ -21,16 +21,16 @@ pub use sched::io_context::metrics::MetricsSnapshot;
 pub use sched::io_context::scope::{LocalScope, Scope};
 pub use sched::io_context::{AlreadyRunning, IoContext, IoContextBuilder, ShutdownReport};
 pub use sched::run_loop::{RunLoop, RunLoopScheduler};
+pub use senders::adaptor::boxed::{AnyLocalSender, AnySender};
+pub use senders::adaptor::either::Either;
 pub use senders::adaptor::let_ref::{Lend, let_ref};
+pub use senders::adaptor::materialize::Materialized;
 pub use senders::adaptor::on::on;
 pub use senders::adaptor::repeat_with::repeat_with;
 pub use senders::adaptor::retry_when::retry_when;
 pub use senders::adaptor::starts_on::starts_on;
 pub use senders::adaptor::timeout::TimedOut;
 pub use senders::adaptor::when_all::when_all;
-pub use senders::adaptor::boxed::{AnyLocalSender, AnySender};
-pub use senders::adaptor::either::Either;
-pub use senders::adaptor::materialize::Materialized;
 pub use senders::concept::env::Env;
 pub use senders::concept::local::{LocalSender, SendSender};
 pub use senders::concept::operation::OperationState;
@@ -46,6 +46,8 @@ pub use senders::consumer::sync_wait::{sync_wait, sync_wait_local};
 pub use senders::ext::SenderExt;
 pub use senders::factory::current_scheduler::{CurrentScheduler, current_scheduler};
 pub use senders::factory::just::{just, just_error, just_stopped, ready};
+pub use senders::factory::just_from::just_from;
+pub use senders::factory::read_env::read_env;
 pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
@@ -53,8 +55,6 @@ pub use senders::io::file_ops::FileOps;
 pub use senders::io::open_options::OpenOptions;
 pub use senders::io::partial::{Partial, transferred};
 pub use senders::io::statx::Metadata;
-pub use senders::factory::just_from::just_from;
-pub use senders::factory::read_env::read_env;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
@@ -62,12 +62,21 @@ pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
 /// The types of adaptors, and the two mechanisms of which they are made: for naming a sender, and for
 /// writing an adaptor of your own without `unsafe`.
 pub mod adaptor {
+    pub use crate::senders::adaptor::boxed::AnyOp;
+    pub use crate::senders::adaptor::cast_err::{CastErr, CastErrMap};
     pub use crate::senders::adaptor::continues_on::{ContinuesOn, ContinuesOnScript};
+    pub use crate::senders::adaptor::either::EitherOp;
+    pub use crate::senders::adaptor::err_into::{ErrInto, ErrIntoMap};
     pub use crate::senders::adaptor::finally::{Finally, FinallyScript};
+    pub use crate::senders::adaptor::into_result::{IntoResult, IntoResultMap};
     pub use crate::senders::adaptor::let_error::{LetError, LetErrorScript};
     pub use crate::senders::adaptor::let_ref::{LetRef, LetRefOp, LetRefReceiver};
     pub use crate::senders::adaptor::let_stopped::{LetStopped, LetStoppedScript};
     pub use crate::senders::adaptor::let_value::{LetValue, LetValueScript};
+    pub use crate::senders::adaptor::map_err::{MapErr, MapErrMap};
+    pub use crate::senders::adaptor::materialize::{
+        Dematerialize, DematerializeMap, Materialize, MaterializeMap,
+    };
     pub use crate::senders::adaptor::on::On;
     pub use crate::senders::adaptor::repeat::{Repeat, RepeatScript};
     pub use crate::senders::adaptor::repeat_n::{RepeatN, RepeatNScript};
@@ -76,9 +85,16 @@ pub mod adaptor {
     pub use crate::senders::adaptor::retry_when::{RetryWhen, RetryWhenScript};
     pub use crate::senders::adaptor::sequence::{Sequence, SequenceScript};
     pub use crate::senders::adaptor::starts_on::{StartsOn, StartsOnScript};
+    pub use crate::senders::adaptor::stopped_as_error::{StoppedAsError, StoppedAsErrorMap};
+    pub use crate::senders::adaptor::stopped_as_optional::{
+        StoppedAsOptional, StoppedAsOptionalMap,
+    };
     pub use crate::senders::adaptor::then::{Then, ThenMap};
     pub use crate::senders::adaptor::timeout::{Timeout, TimeoutGroup};
+    pub use crate::senders::adaptor::try_then::{TryThen, TryThenMap};
     pub use crate::senders::adaptor::unstoppable::Unstoppable;
+    pub use crate::senders::adaptor::upon_error::{UponError, UponErrorMap};
+    pub use crate::senders::adaptor::upon_stopped::{UponStopped, UponStoppedMap};
     pub use crate::senders::adaptor::when_all::{Collect, WhenAll, WhenAllGroup};
     pub use crate::senders::adaptor::with_env::{
         Surrounded, SurroundedReceiver, WithEnv, WithEnvScript,
@@ -89,31 +105,17 @@ pub mod adaptor {
         Child, ChildReceiver, Children, Element, Finished, Group, GroupOp, Grouped, LocalChildren,
         Slot,
     };
-    pub use crate::senders::adaptor::boxed::AnyOp;
-    pub use crate::senders::adaptor::cast_err::{CastErr, CastErrMap};
-    pub use crate::senders::adaptor::either::EitherOp;
-    pub use crate::senders::adaptor::err_into::{ErrInto, ErrIntoMap};
-    pub use crate::senders::adaptor::into_result::{IntoResult, IntoResultMap};
-    pub use crate::senders::adaptor::let_value::{LetValue, LetValueScript};
-    pub use crate::senders::adaptor::map_err::{MapErr, MapErrMap};
-    pub use crate::senders::adaptor::materialize::{
-        Dematerialize, DematerializeMap, Materialize, MaterializeMap,
-    };
-    pub use crate::senders::adaptor::stopped_as_error::{StoppedAsError, StoppedAsErrorMap};
-    pub use crate::senders::adaptor::stopped_as_optional::{
-        StoppedAsOptional, StoppedAsOptionalMap,
-    };
-    pub use crate::senders::adaptor::then::{Then, ThenMap};
-    pub use crate::senders::adaptor::try_then::{TryThen, TryThenMap};
-    pub use crate::senders::adaptor::upon_error::{UponError, UponErrorMap};
-    pub use crate::senders::adaptor::upon_stopped::{UponStopped, UponStoppedMap};
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
     pub use crate::senders::concept::script::{
         FirstReceiver, Next, Script, ScriptOp, SecondReceiver,
     };
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
     pub use crate::senders::factory::current_scheduler::{ScheduleCurrent, ScheduleCurrentScript};
-    pub use crate::senders::factory::just::{Just, KnownValue};
+    pub use crate::senders::factory::just::{
+        Just, JustOp, Known, KnownError, KnownStopped, KnownValue,
+    };
+    pub use crate::senders::factory::just_from::{JustFrom, KnownFrom};
+    pub use crate::senders::factory::read_env::{KnownEnv, ReadEnv};
 }
 
 /// The interface between an I/O context and a kernel: for backends of your own.
@@ -141,13 +143,4 @@ pub mod io {
     pub use crate::senders::io::sync::Fsync;
     pub use crate::senders::io::vectored::{Readv, Writev};
     pub use crate::senders::io::write::{Write, WriteAll};
-}
-
-/// The types of factories, for naming a sender.
-pub mod factory {
-    pub use crate::senders::factory::just::{
-        Just, JustOp, Known, KnownError, KnownStopped, KnownValue,
-    };
-    pub use crate::senders::factory::just_from::{JustFrom, KnownFrom};
-    pub use crate::senders::factory::read_env::{KnownEnv, ReadEnv};
 }
