@@ -2,41 +2,40 @@
 //!
 //! One method per algorithm; the algorithm itself is in the file of its name under `adaptor`.
 
-use super::adaptor::continues_on::ContinuesOn;
-use super::adaptor::finally::{Finally, finally};
-use super::adaptor::let_error::{LetError, let_error};
-use super::adaptor::let_stopped::{LetStopped, let_stopped};
-use std::time::{Duration, Instant};
-
-use super::adaptor::let_value::{LetValue, let_value};
-use super::adaptor::repeat::{Repeat, repeat};
-use super::adaptor::repeat_n::{RepeatN, repeat_n};
-use super::adaptor::repeat_until::{RepeatUntil, repeat_until};
-use super::adaptor::sequence::{Sequence, sequence};
-use super::adaptor::then::{Then, then};
-use super::adaptor::timeout::{TimedOut, Timeout, deadline, timeout};
-use super::adaptor::unstoppable::{Unstoppable, unstoppable};
-use super::adaptor::with_env::{WithEnv, with_env};
-use super::adaptor::with_query::{WithQuery, with_query};
-use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
-use super::concept::env::Env;
-use super::concept::scheduler::{IntoError, Scheduler, TimedScheduler};
 use std::convert::Infallible;
+use std::time::{Duration, Instant};
 
 use super::adaptor::boxed::{AnyLocalSender, AnySender, boxed, boxed_local};
 use super::adaptor::cast_err::{CastErr, cast_err};
+use super::adaptor::continues_on::ContinuesOn;
 use super::adaptor::err_into::{ErrInto, err_into};
+use super::adaptor::finally::{Finally, finally};
 use super::adaptor::into_result::{IntoResult, into_result};
+use super::adaptor::let_error::{LetError, let_error};
+use super::adaptor::let_stopped::{LetStopped, let_stopped};
+use super::adaptor::let_value::{LetValue, let_value};
 use super::adaptor::map_err::{MapErr, map_err};
 use super::adaptor::materialize::{
     Dematerialize, Materialize, Materialized, dematerialize, materialize,
 };
+use super::adaptor::repeat::{Repeat, repeat};
+use super::adaptor::repeat_n::{RepeatN, repeat_n};
+use super::adaptor::repeat_until::{RepeatUntil, repeat_until};
+use super::adaptor::sequence::{Sequence, sequence};
 use super::adaptor::stopped_as_error::{StoppedAsError, stopped_as_error};
 use super::adaptor::stopped_as_optional::{StoppedAsOptional, stopped_as_optional};
+use super::adaptor::then::{Then, then};
+use super::adaptor::timeout::{TimedOut, Timeout, deadline, timeout};
 use super::adaptor::try_then::{TryThen, try_then};
+use super::adaptor::unstoppable::{Unstoppable, unstoppable};
 use super::adaptor::upon_error::{UponError, upon_error};
 use super::adaptor::upon_stopped::{UponStopped, upon_stopped};
+use super::adaptor::with_env::{WithEnv, with_env};
+use super::adaptor::with_query::{WithQuery, with_query};
+use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
+use super::concept::env::Env;
 use super::concept::local::LocalSender;
+use super::concept::scheduler::{IntoError, Scheduler, TimedScheduler};
 use super::concept::sender::Sender;
 use super::stop::StopToken;
 
