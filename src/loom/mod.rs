@@ -1,4 +1,5 @@
 //! Models of the memory-ordering protocols, one file per protocol file; run by `scripts/loom`.
 
+mod group;
 mod inbox;
 mod stop_source;

@@ -335,7 +335,6 @@ impl Inbox {
 
     /// Consumer: sleeps after a successful [`Inbox::prepare_sleep`] until the head word changes, or
     /// for no reason. Producers that owe a wake-up call [`wake`] with [`Inbox::word`].
-    #[cfg(not(all(test, loom)))]
     pub(crate) fn sleep(&self) {
         // The node's address is zero while asleep, so the low half of the word is the flags; a
         // push clears `SLEEPING`, so it changes this half whatever the address.
@@ -357,7 +356,6 @@ impl Inbox {
     }
 
     /// The address on which the consumer sleeps: the low half of the head word.
-    #[cfg(not(all(test, loom)))]
     pub(crate) const fn word(&self) -> *const u32 {
         let word: *const u32 = (&raw const self.head).cast();
         if cfg!(target_endian = "big") {
@@ -388,7 +386,6 @@ mod tests;
 
 /// Wakes the consumer that sleeps on `word`, an [`Inbox::word`] whose inbox may be gone: the kernel
 /// looks only for sleepers on that address, and a stranger there wakes up for no reason.
-#[cfg(not(all(test, loom)))]
 pub(crate) fn wake(word: *const u32) {
     // SAFETY: FUTEX_WAKE takes the address as a key and does not access the memory.
     unsafe {

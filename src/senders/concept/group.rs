@@ -207,9 +207,15 @@ struct Inline {
     decided: bool,
 }
 
+#[cfg(not(all(test, loom)))]
 thread_local! {
     /// The operation that launches its children on this thread, the innermost one.
     static LAUNCHING: Cell<*const ()> = const { Cell::new(ptr::null()) };
+}
+
+#[cfg(all(test, loom))]
+loom::thread_local! {
+    static LAUNCHING: Cell<*const ()> = Cell::new(ptr::null());
 }
 
 /// The operation of every [`Group`].
@@ -264,10 +270,10 @@ impl<G: Group, R: Receiver<G::Value, G::Error>> GroupOp<G, R> {
     unsafe fn launch(this: *mut Self) {
         // No child unwinds out of its start; if one did, `LAUNCHING` would name a dead operation.
         let guard = AbortGuard::new("a sender's `start` unwound");
-        let outer = LAUNCHING.replace(this.cast_const().cast());
+        let outer = LAUNCHING.with(|innermost| innermost.replace(this.cast_const().cast()));
         // SAFETY: the contract is the same; a projection keeps what the pointer may reach.
         unsafe { G::Children::launch(&raw mut (*this).slots) };
-        LAUNCHING.set(outer);
+        LAUNCHING.with(|innermost| innermost.set(outer));
         guard.disarm();
     }
 
@@ -290,7 +296,7 @@ impl<G: Group, R: Receiver<G::Value, G::Error>> GroupOp<G, R> {
             if weight > 0 {
                 Self::decide(this, weight, index);
             }
-            if LAUNCHING.get() == this.cast_const().cast() {
+            if LAUNCHING.with(Cell::get) == this.cast_const().cast() {
                 let Inline { count, decided } = (*this).inline.get();
                 (*this).inline.set(Inline {
                     count: count + 1,

@@ -67,7 +67,7 @@ struct WaitReceiver<'h, H, V, E> {
 }
 
 impl<H: Home, V, E> WaitReceiver<'_, H, V, E> {
-    #[inline]
+    #[inline(always)]
     fn complete(self, outcome: Outcome<V, E>) {
         let shared = self.shared;
         // SAFETY: the waiter's frame, and with it `shared`, lives until the last node has run, or
@@ -87,7 +87,7 @@ impl<H: Home, V, E> WaitReceiver<'_, H, V, E> {
 }
 
 impl<H: Home, V, E> Receiver<V, E> for WaitReceiver<'_, H, V, E> {
-    #[inline]
+    #[inline(always)]
     fn set_value(self, value: V) {
         self.complete(Outcome::Value(value));
     }
