@@ -6,7 +6,4 @@ pub use crate::{
     Scheduler, Sender, SenderExt, StopSource, StopToken, TimedOut, TimedScheduler, just,
     just_error, just_from, just_stopped, let_ref, on, read_env, ready, repeat_with, starts_on,
     sync_wait, sync_wait_local, when_all,
-    IoContext, LocalSender, OpenOptions, Outcome, RunLoop, Scheduler, Sender, SenderExt,
-    StopSource, StopToken, TimedOut, TimedScheduler, just, just_error, just_from, just_stopped,
-    let_ref, on, read_env, ready, repeat_with, starts_on, sync_wait, sync_wait_local, when_all,
 };

@@ -22,6 +22,7 @@ mod sync_wait;
 mod timeout;
 mod when_all;
 
+mod with_env;
+
 #[global_allocator]
 static ALLOC: common::alloc_count::CountingAlloc = common::alloc_count::CountingAlloc;
-mod with_env;

@@ -116,7 +116,11 @@ pub(crate) fn careless_scripts() -> Vec<String> {
         if metadata.permissions().mode() & 0o111 == 0 {
             violations.push(format!("{path}: not executable: `chmod +x {path}`"));
         }
-        if !text.lines().any(|line| line == "set -euo pipefail") {
+        let is_shell = text
+            .lines()
+            .next()
+            .is_some_and(|line| line.ends_with("bash"));
+        if is_shell && !text.lines().any(|line| line == "set -euo pipefail") {
             violations.push(format!(
                 "{path}: add `set -euo pipefail` below the header comment"
             ));

@@ -3,20 +3,24 @@
 use crate::lex;
 use crate::tree::Source;
 
-/// Lines a source file may have. Code stays near 400; the rest is room for a change in review.
-const LINES_MAX: usize = 450;
+/// Lines of code a source file may have; documentation, comments and blank lines do not count.
+const LINES_MAX: usize = 400;
 
 /// Words that announce unfinished work.
 const BANNED: [&str; 3] = ["FIXME", "XXX", "TODO"];
 
 /// Files that have outgrown the limit.
 pub(crate) fn too_long(files: &[Source]) -> Vec<String> {
-    let lines = |file: &Source| file.text.lines().count();
+    let counts = |line: &&str| {
+        let line = line.trim_start();
+        !line.is_empty() && !line.starts_with("//")
+    };
+    let lines = |file: &Source| file.text.lines().filter(counts).count();
     let long = files.iter().filter(|file| lines(file) > LINES_MAX);
     long.map(|file| {
         let lines = lines(file);
         let path = &file.path;
-        format!("{path}: {lines} lines, limit {LINES_MAX}: split it along a noun into two modules")
+        format!("{path}: {lines} lines of code, limit {LINES_MAX}: split it along a noun into two modules")
     })
     .collect()
 }
@@ -48,6 +52,9 @@ pub(crate) fn unargued_unsafe(files: &[Source]) -> Vec<String> {
                  or move the unsafe part to a file that has it"
             ));
         }
+        if is_test(&file.path) {
+            continue;
+        }
         let mut doc = file.text.lines().take_while(|line| line.starts_with("//!"));
         if !doc.any(|line| line.trim_end() == "//! # Safety") {
             violations.push(format!(
@@ -57,6 +64,11 @@ pub(crate) fn unargued_unsafe(files: &[Source]) -> Vec<String> {
         }
     }
     violations
+}
+
+/// Unit tests and models: they use unsafe code and keep no invariants for others.
+fn is_test(path: &str) -> bool {
+    path.starts_with("src/loom/") || path.ends_with("/tests.rs") || path.contains("/tests/")
 }
 
 /// The first `unsafe` in code that the lint would see: not the type of a function pointer.

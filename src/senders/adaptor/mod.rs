@@ -40,17 +40,3 @@ pub(crate) mod with_stop_token;
 
 /// The second kind of child of a script that has only one kind.
 pub(crate) type NoSecond = Just<KnownStopped<Infallible, Infallible>>;
-pub(crate) mod boxed;
-pub(crate) mod cast_err;
-pub(crate) mod either;
-pub(crate) mod err_into;
-pub(crate) mod into_result;
-pub(crate) mod map_err;
-pub(crate) mod materialize;
-pub(crate) mod stopped_as_error;
-pub(crate) mod stopped_as_optional;
-pub(crate) mod timeout;
-pub(crate) mod try_then;
-pub(crate) mod upon_error;
-pub(crate) mod upon_stopped;
-pub(crate) mod when_all;
