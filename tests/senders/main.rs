@@ -3,13 +3,31 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod boxed;
+mod cast_err;
+mod either;
+mod err_into;
 mod harness;
+mod into_result;
+mod just;
+mod just_from;
 mod let_error;
 mod let_ref;
 mod let_stopped;
 mod let_value;
+mod map_err;
+mod mapping;
+mod materialize;
+mod protocol;
+mod read_env;
 mod stop;
+mod stopped_as_error;
+mod stopped_as_optional;
+mod then;
 mod timeout;
+mod try_then;
+mod upon_error;
+mod upon_stopped;
 mod when_all;
 
 #[global_allocator]
