@@ -8,7 +8,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 
-use sendio::{Inline, Receiver, Scheduler, Sender};
+use sendio::{Inline, LocalSender, Receiver, Scheduler, Sender};
 
 /// Panics with "not connectable" where others are connected. It cannot be sent elsewhere.
 #[derive(Clone, Debug)]
@@ -34,6 +34,9 @@ unsafe impl Sender for NotConnectable {
         panic!("not connectable")
     }
 }
+
+// SAFETY: it has no operation, so none completes elsewhere.
+unsafe impl LocalSender for NotConnectable {}
 
 const _: () = {
     let _ = NotConnectable::new;

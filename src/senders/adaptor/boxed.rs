@@ -271,7 +271,7 @@ impl<'a, V, E, R: Receiver<V, E>> AnyOp<'a, V, E, R> {
         let this = op.cast::<Self>().as_ptr();
         // SAFETY: alive (contract); the reference is to the receiver alone, which nobody changes
         //         before the completion.
-        let receiver = unsafe { &*(&raw const (*this).receiver) };
+        let receiver = unsafe { &(*this).receiver };
         receiver
             .as_ref()
             .map_or(RawEnv::EMPTY, |receiver| receiver.env().erase())
@@ -288,8 +288,8 @@ impl<'a, V, E, R: Receiver<V, E>> AnyOp<'a, V, E, R> {
         // SAFETY: alive (contract), and the inner operation has left it; the references end here.
         let (block, receiver) = unsafe {
             (
-                (*(&raw mut (*this).block)).take(),
-                (*(&raw mut (*this).receiver)).take(),
+                mem::take(&mut (*this).block),
+                mem::take(&mut (*this).receiver),
             )
         };
         if let Some(receiver) = receiver {
@@ -301,7 +301,7 @@ impl<'a, V, E, R: Receiver<V, E>> AnyOp<'a, V, E, R> {
 impl<V, E, R: Receiver<V, E>> OperationState for AnyOp<'_, V, E, R> {
     unsafe fn start(this: *mut Self) {
         // SAFETY: alive and not started (contract); the reference ends here.
-        let block = unsafe { &*(&raw const (*this).block) };
+        let block = unsafe { &(*this).block };
         let Some(mut content) = block.as_ref().map(|block| block.content) else {
             return;
         };
