@@ -39,7 +39,6 @@ mod try_then;
 mod upon_error;
 mod upon_stopped;
 mod when_all;
-
 mod with_env;
 
 #[global_allocator]
