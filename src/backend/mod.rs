@@ -133,6 +133,6 @@ pub struct Counters {
     pub enters: u64,
     /// Requests handed to the kernel, cancels included.
     pub submitted: u64,
-    /// Completions that did not fit the kernel's queue at once.
+    /// How often the kernel was entered with completions that had not fitted its queue.
     pub overflows: u64,
 }

@@ -161,10 +161,10 @@ impl Uring {
         args: Option<&SubmitArgs<'_, '_>>,
     ) -> io::Result<usize> {
         // SAFETY: not used after this block.
-        let queued = unsafe {
+        let (queued, overflow) = unsafe {
             let submission = &mut self.queues().submission;
             submission.sync();
-            submission.len()
+            (submission.len(), submission.cq_overflow())
         };
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
         let mut flags = flags;
@@ -180,6 +180,7 @@ impl Uring {
         let mut counters = self.counters.get();
         counters.enters += 1;
         counters.submitted += u64::from(queued);
+        counters.overflows += u64::from(overflow);
         self.counters.set(counters);
         // SAFETY: the argument, if any, outlives the call and matches `EXT_ARG`.
         let result = unsafe {
@@ -197,8 +198,8 @@ impl Uring {
         result
     }
 
-    /// Polls the eventfd, so that a wake-up ends a sleep in `enter`.
-    fn arm(&self) {
+    /// Polls the eventfd, so that a wake-up ends a sleep in `enter`; whether that is so.
+    fn arm(&self) -> bool {
         if !self.armed.get() {
             let poll = opcode::PollAdd::new(types::Fd(self.event.as_raw_fd()), POLLIN)
                 .multi(true)
@@ -206,6 +207,7 @@ impl Uring {
                 .user_data(WAKE);
             self.armed.set(self.push(&poll));
         }
+        self.armed.get()
     }
 
     /// Sleeps on the eventfd while nothing is at the kernel, for rings that poll for completions.
@@ -317,9 +319,12 @@ unsafe impl Backend for Uring {
     }
 
     fn enter(&self, wait: Wait) -> io::Result<()> {
-        if wait != Wait::No && !self.iopoll {
-            self.arm();
-        }
+        // Without the poll a wake-up would not be noticed: then one does not sleep, and tries again.
+        let wait = if wait == Wait::No || self.iopoll || self.arm() {
+            wait
+        } else {
+            Wait::No
+        };
         let mut flags = EnterFlags::GETEVENTS;
         let result = match wait {
             Wait::No => self.enter_kernel(0, flags, None),
@@ -448,7 +453,9 @@ unsafe impl Backend for Uring {
             };
             self.push(&entry.user_data(ALERT));
         }
-        self.flush();
+        if self.has_unsubmitted() {
+            self.flush();
+        }
     }
 
     fn counters(&self) -> Counters {
@@ -472,8 +479,10 @@ const fn user_data_address(user_data: u64) -> usize {
 
 impl Drop for Uring {
     fn drop(&mut self) {
+        // The thread's table of registered rings would keep the ring alive until the thread ends.
+        let _ = self.submitter.unregister_ring_fd();
         // SAFETY: the context has drained the ring. The views go first, then the ring, whose box
-        //         was leaked in `new`; `submitter` has no destructor.
+        //         was leaked in `new`; `submitter` has no destructor and is not used again.
         unsafe {
             ManuallyDrop::drop(&mut self.queues);
             drop(Box::from_raw(self.ring.as_ptr()));

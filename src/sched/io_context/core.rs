@@ -293,12 +293,18 @@ impl<B: Backend> Core<B> {
     ///
     /// If it already is, or if this is called from within the loop.
     pub(super) fn drive(&self, what: &str) -> Driving<'_, B> {
+        self.assert_not_driven(what);
+        self.driven.set(true);
+        Driving { core: self }
+    }
+
+    /// Panics if a consumer drives the loop, or if this is called from within the loop.
+    pub(super) fn assert_not_driven(&self, what: &str) {
         assert!(
-            !self.turning.get() && !self.driven.replace(true),
+            !self.is_driven(),
             "{what}: this context is already running on this thread; compose senders, or use \
              another context, instead of nesting loops"
         );
-        Driving { core: self }
     }
 
     /// Whether a consumer drives the loop, or a turn is under way.
@@ -347,7 +353,7 @@ impl<B: Backend> Core<B> {
             self.enter(Wait::No);
         }
         handled += self.backend.reap(limit);
-        self.send_cancels(limit);
+        handled += self.send_cancels(limit);
         handled += run_queue(&self.ready, limit);
         self.incoming.append(self.inbox.take_all());
         handled += run_queue(&self.incoming, limit);
@@ -384,6 +390,8 @@ impl<B: Backend> Core<B> {
                 return;
             }
         }
+        // Looking took time.
+        let wait = self.until_next_timer(sleep_max);
         if self.inbox.prepare_sleep(stop_seen) {
             self.enter(wait);
             if self.inbox.end_sleep() {
@@ -434,12 +442,27 @@ impl<B: Backend> Core<B> {
         let deadline = if asleep { deadline } else { Some(0) };
         let now = self.now();
         let at = deadline.map_or(u64::MAX, |at| at.max(now));
-        if self.alerted.get() <= at && self.alerted.get() > now {
-            return;
+        // An alert that comes no later is under way; `alert` still watches for wake-ups.
+        let alerted = self.alerted.get() <= at && self.alerted.get() > now;
+        if !alerted {
+            self.alerted.set(if at == now { 0 } else { at });
         }
-        self.alerted.set(if at == now { 0 } else { at });
         self.backend
-            .alert((at != u64::MAX).then(|| Duration::from_nanos(at - now)));
+            .alert((!alerted && at != u64::MAX).then(|| Duration::from_nanos(at - now)));
+    }
+
+    /// What other threads queued until now, or before a refusal: takes and runs it. What it starts is
+    /// handed to the kernel, but not waited for.
+    pub(super) fn take_arrivals(&self) {
+        loop {
+            self.turn(false, true);
+            if self.incoming.is_empty() && self.inbox.is_empty() {
+                break;
+            }
+        }
+        if self.backend.has_unsubmitted() {
+            self.enter(Wait::No);
+        }
     }
 
     /// How often other threads ended a sleep.
@@ -491,23 +514,26 @@ impl<B: Backend> Core<B> {
         false
     }
 
-    /// Sends the stop requests whose targets are still at the kernel.
-    fn send_cancels(&self, limit: usize) {
+    /// Sends the stop requests whose targets are still at the kernel. Returns how many completions
+    /// were handled before that.
+    fn send_cancels(&self, limit: usize) -> usize {
+        let mut handled = 0;
         if self.cancels.is_empty() {
-            return;
+            return handled;
         }
         for _ in 0..(limit / COMPLETIONS_PER_ENTER).max(1) {
-            if !self.backend.is_ready() {
-                break;
+            if self.backend.wants_enter() {
+                self.enter(Wait::No);
             }
-            self.enter(Wait::No);
-            if self.backend.reap(limit) == 0 {
+            let reaped = self.backend.reap(limit);
+            handled += reaped;
+            if reaped == 0 {
                 break;
             }
         }
         for _ in 0..limit {
             let Some(links) = self.cancels.first() else {
-                return;
+                break;
             };
             // SAFETY: links in this list belong to armed stop links of operations at the kernel.
             let sent = unsafe {
@@ -515,12 +541,13 @@ impl<B: Backend> Core<B> {
                 self.backend.cancel(StopLink::slot(link))
             };
             if !sent {
-                return;
+                break;
             }
             // SAFETY: it is the first of this list.
             unsafe { StopLink::<B>::sent(self, links) };
             self.metrics.cancel();
         }
+        handled
     }
 
     /// Asks every operation at the kernel to end, and everything that waits.

@@ -6,8 +6,8 @@
 //!
 //! # Cancellation
 //!
-//! A yield completes stopped if stop was requested when its turn comes. A transfer carries a result
-//! and is not stopped.
+//! A yield completes stopped if stop was requested when its turn comes, or if the context ends. A
+//! transfer carries a result and is not stopped.
 //!
 //! # Safety
 //! INV-NODE-1: the node is a field of the operation, which waits for its run.
@@ -110,8 +110,10 @@ impl<H: Io, R: Receiver<(), Infallible>> HopOp<H, R> {
         // SAFETY: waiting, so alive, with its receiver and its token's source; taken once.
         let (stopped, receiver) = unsafe {
             (*this).phase.set(Phase::Over);
+            let hop = &raw const (*this).hop;
             (
-                (*this).token.get().stop_requested(),
+                (*this).token.get().stop_requested()
+                    || ((*hop).stoppable && (*hop).handle.core().draining.get()),
                 ManuallyDrop::take(&mut *(&raw mut (*this).receiver)),
             )
         };

@@ -16,6 +16,8 @@ pub struct MetricsSnapshot {
     pub enters: u64,
     /// Requests handed to the kernel, cancels and wake-up polls included.
     pub submitted: u64,
+    /// How often the kernel was entered while completions waited that had not fitted its queue.
+    pub overflows: u64,
     /// Wake-ups by other threads.
     pub wakes: u64,
     /// Requests at the kernel now.

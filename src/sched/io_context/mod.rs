@@ -172,7 +172,7 @@ impl<B: Backend> IoContext<B> {
             self.core.turn(true, false);
         }
         // What other threads queued before the refusal is in the inbox now, and nothing follows.
-        self.core.turn(false, true);
+        self.core.take_arrivals();
     }
 
     /// Runs one turn of the loop without blocking: submits, reaps, dispatches. Returns how many

@@ -320,12 +320,13 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
-    /// Makes the next request, unless stop was requested meanwhile.
+    /// Makes the next request, unless stop was requested meanwhile or the context ends.
     #[inline]
     unsafe fn go_on(this: *mut Self) {
         // SAFETY: alive, armed if cancellable, and nothing at the kernel.
         unsafe {
-            if K::CANCELLABLE && StopLink::stop_requested(Self::link(this)) {
+            let draining = (*(&raw const (*this).handle)).core().draining.get();
+            if K::CANCELLABLE && (draining || StopLink::stop_requested(Self::link(this))) {
                 Self::end(this, Ok(Ending::Stopped));
             } else {
                 Self::submit(this);
@@ -382,9 +383,11 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let this: *mut Self = node.as_ptr().byte_sub(offset_of!(Self, node)).cast();
             match (*this).phase.get() {
                 Phase::Queued => {
-                    (*(&raw const (*this).handle)).core().taken_new();
+                    let core = (*(&raw const (*this).handle)).core();
+                    core.taken_new();
                     (*this).phase.set(Phase::Starting);
-                    if StopLink::claim(Self::link(this)) {
+                    // Not begun when the context was asked to stop: it does not begin any more.
+                    if StopLink::claim(Self::link(this)) && !core.is_stopping() {
                         Self::submit(this);
                     } else {
                         Self::end(this, Ok(Ending::Stopped));

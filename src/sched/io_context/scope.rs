@@ -24,6 +24,7 @@ use std::ptr::NonNull;
 use super::IoContext;
 use super::core::Core;
 use super::hop::executor_of;
+use crate::abort::AbortGuard;
 use crate::backend::Backend;
 use crate::senders::concept::env::Env;
 use crate::senders::concept::local::LocalSender;
@@ -71,7 +72,7 @@ impl<B: Backend> IoContext<B> {
     ///
     /// # Panics
     /// If `f` panics, or spawned work does, the rest is asked to stop, everything is waited for, and
-    /// the panic is resumed.
+    /// the panic is resumed. If this context is already running on this thread, before `f` is called.
     ///
     /// # Threads
     /// `f` runs here at once. Allocation: one block for each spawned sender.
@@ -100,6 +101,7 @@ impl<B: Backend> IoContext<B> {
         &'env self,
         f: impl for<'scope> FnOnce(&'scope Scope<'scope, 'env, B>) -> T,
     ) -> T {
+        self.core.assert_not_driven("IoContext::scope");
         let scope = Scope {
             shared: Shared::new(&self.core),
             _scope: PhantomData,
@@ -118,6 +120,7 @@ impl<B: Backend> IoContext<B> {
         &'env self,
         f: impl for<'scope> FnOnce(&'scope LocalScope<'scope, 'env, B>) -> T,
     ) -> T {
+        self.core.assert_not_driven("IoContext::scope_local");
         let scope = LocalScope {
             shared: Shared::new(&self.core),
             _scope: PhantomData,
@@ -213,14 +216,18 @@ impl<B: Backend> Shared<B> {
 
     /// Drives the loop until everything has ended; then returns, or panics.
     fn close<T>(&self, result: Result<T, Panic>) -> T {
+        // The frame with the scope must not be left by a panic while work is alive (INV-SCOPE-1).
+        let guard = AbortGuard::new("a panic tried to leave a scope while its work was running");
         if result.is_err() {
             self.source.request_stop();
         }
         {
+            // It was not driven before `f`, and `f` cannot keep it driven.
             let _driving = self.core().drive("IoContext::scope");
             self.core()
                 .turn_until(|| self.count.load(Ordering::Acquire) == 0);
         }
+        guard.disarm();
         match (result, self.panic.take()) {
             (Ok(value), None) => value,
             (Ok(_), Some(payload)) => resume_unwind(payload),

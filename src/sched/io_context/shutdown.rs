@@ -72,9 +72,9 @@ impl<B: Backend> Core<B> {
     /// Cancels everything and turns until nothing is left.
     fn cancel_and_drain(&self) {
         self.cancel_all();
+        // What goes on meanwhile, or comes from the inbox, sees `draining` and ends too.
         while !self.is_empty() {
             self.turn(true, true);
-            // What has begun meanwhile ends too.
         }
     }
 
@@ -91,6 +91,7 @@ impl<B: Backend> Core<B> {
         let mut snapshot = MetricsSnapshot {
             enters: counters.enters,
             submitted: counters.submitted,
+            overflows: counters.overflows,
             wakes: self.wakes(),
             in_flight: self.in_flight_count(),
             timers: self.timers.len(),

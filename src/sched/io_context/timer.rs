@@ -219,9 +219,11 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
             let this: *mut Self = node.as_ptr().byte_sub(offset_of!(Self, node)).cast();
             match (*this).phase.get() {
                 Phase::Queued => {
-                    (*(&raw const (*this).timer)).handle.core().taken_new();
+                    let handle = (*(&raw const (*this).timer)).handle;
+                    handle.core().taken_new();
                     (*this).phase.set(Phase::Starting);
-                    if StopLink::claim(Self::link(this)) {
+                    // Not begun when the context was asked to stop: it does not begin any more.
+                    if StopLink::claim(Self::link(this)) && !handle.core().is_stopping() {
                         Self::arm(this);
                     } else {
                         Self::end(this, false);
