@@ -56,8 +56,10 @@ pub use senders::io::buf::{
 pub use senders::io::file_ops::FileOps;
 pub use senders::io::open_options::OpenOptions;
 pub use senders::io::partial::{Partial, transferred};
+pub use senders::io::path_ops::PathOps;
 pub use senders::io::statx::Metadata;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
+pub use tokens::cwd::Cwd;
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
 
@@ -137,6 +139,7 @@ pub mod io {
     pub use crate::sched::io_context::schedule::Nop;
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
     pub use crate::senders::io::close::Close;
+    pub use crate::senders::io::names::{MakeDir, Rename, Unlink};
     pub use crate::senders::io::open::Open;
     pub use crate::senders::io::read::{Read, ReadExact};
     pub use crate::senders::io::returning::{BufferKind, Returning};

@@ -97,6 +97,37 @@ pub enum Request {
         /// The mode of a file that is created.
         mode: libc::mode_t,
     },
+    /// `unlinkat(2)`.
+    Unlink {
+        /// The directory to which a relative path is relative.
+        dir: RawFd,
+        /// The path, with a NUL at its end.
+        path: *const libc::c_char,
+        /// Flags of `unlinkat(2)`.
+        flags: i32,
+    },
+    /// `renameat2(2)`.
+    Rename {
+        /// The directory to which a relative `from` is relative.
+        from_dir: RawFd,
+        /// The old path, with a NUL at its end.
+        from: *const libc::c_char,
+        /// The directory to which a relative `to` is relative.
+        to_dir: RawFd,
+        /// The new path, with a NUL at its end.
+        to: *const libc::c_char,
+        /// Flags of `renameat2(2)`.
+        flags: u32,
+    },
+    /// `mkdirat(2)`.
+    MakeDir {
+        /// The directory to which a relative path is relative.
+        dir: RawFd,
+        /// The path, with a NUL at its end.
+        path: *const libc::c_char,
+        /// The mode of the new directory.
+        mode: libc::mode_t,
+    },
     /// `close(2)`.
     Close {
         /// The descriptor, which the request owns.

@@ -1,18 +1,20 @@
 //! An open file that knows the context on which its operations run.
 
-use std::os::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 
 use super::fd::BasicFd;
 use crate::backend::Backend;
 use crate::sched::io_context::handle::{Io, IoScheduler, LocalIoScheduler};
 use crate::sched::io_context::op::IoSender;
-use crate::senders::io::buf::{IoBuf, IoBufMut};
+use crate::senders::io::buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut};
 use crate::senders::io::close::Close;
 use crate::senders::io::file_ops::FileOps;
 use crate::senders::io::read::{Read, ReadExact};
-use crate::senders::io::space::Ftruncate;
+use crate::senders::io::space::{Fallocate, Ftruncate};
 use crate::senders::io::stat::Stat;
 use crate::senders::io::sync::Fsync;
+use crate::senders::io::vectored::{Readv, Writev};
 use crate::senders::io::write::{Write, WriteAll};
 
 /// An owned file descriptor and the handle of the context for its operations; nothing else.
@@ -87,6 +89,25 @@ impl<H: Io> FileHandle<H> {
         self.io.read_exact_at(self.fd.as_fd(), buf, offset)
     }
 
+    /// See [`FileOps::read_exact`].
+    pub fn read_exact<B: IoBufMut>(&self, buf: B) -> IoSender<H, ReadExact<BorrowedFd<'_>, B>> {
+        self.io.read_exact(self.fd.as_fd(), buf)
+    }
+
+    /// See [`FileOps::readv_at`].
+    pub fn readv_at<B: IoBufsMut>(
+        &self,
+        bufs: B,
+        offset: u64,
+    ) -> IoSender<H, Readv<BorrowedFd<'_>, B>> {
+        self.io.readv_at(self.fd.as_fd(), bufs, offset)
+    }
+
+    /// See [`FileOps::readv`].
+    pub fn readv<B: IoBufsMut>(&self, bufs: B) -> IoSender<H, Readv<BorrowedFd<'_>, B>> {
+        self.io.readv(self.fd.as_fd(), bufs)
+    }
+
     /// See [`FileOps::write_at`].
     pub fn write_at<B: IoBuf>(&self, buf: B, offset: u64) -> IoSender<H, Write<BorrowedFd<'_>, B>> {
         self.io.write_at(self.fd.as_fd(), buf, offset)
@@ -106,6 +127,25 @@ impl<H: Io> FileHandle<H> {
         self.io.write_all(self.fd.as_fd(), buf)
     }
 
+    /// See [`FileOps::write_some`].
+    pub fn write_some<B: IoBuf>(&self, buf: B) -> IoSender<H, Write<BorrowedFd<'_>, B>> {
+        self.io.write_some(self.fd.as_fd(), buf)
+    }
+
+    /// See [`FileOps::writev_at`].
+    pub fn writev_at<B: IoBufs>(
+        &self,
+        bufs: B,
+        offset: u64,
+    ) -> IoSender<H, Writev<BorrowedFd<'_>, B>> {
+        self.io.writev_at(self.fd.as_fd(), bufs, offset)
+    }
+
+    /// See [`FileOps::writev`].
+    pub fn writev<B: IoBufs>(&self, bufs: B) -> IoSender<H, Writev<BorrowedFd<'_>, B>> {
+        self.io.writev(self.fd.as_fd(), bufs)
+    }
+
     /// See [`FileOps::fsync`].
     pub fn fsync(&self) -> IoSender<H, Fsync<BorrowedFd<'_>>> {
         self.io.fsync(self.fd.as_fd())
@@ -121,9 +161,28 @@ impl<H: Io> FileHandle<H> {
         self.io.ftruncate(self.fd.as_fd(), len)
     }
 
+    /// See [`FileOps::fallocate`].
+    pub fn fallocate(
+        &self,
+        mode: i32,
+        offset: u64,
+        len: u64,
+    ) -> IoSender<H, Fallocate<BorrowedFd<'_>>> {
+        self.io.fallocate(self.fd.as_fd(), mode, offset, len)
+    }
+
     /// See [`FileOps::metadata`].
     pub fn metadata(&self) -> IoSender<H, Stat<BorrowedFd<'_>>> {
         self.io.metadata(self.fd.as_fd())
+    }
+
+    /// Another handle to the same open file, which shares its position and flags. `dup(2)`; does
+    /// not go through the ring, and does not block.
+    ///
+    /// # Errors
+    /// The kernel's, mostly that the process may not open more files.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        Ok(Self::new(self.io, self.fd.try_clone()?))
     }
 
     /// A sender that closes the file and tells of errors. Operations borrow the handle, so none can
@@ -148,6 +207,12 @@ impl<B: Backend> From<FileHandle<LocalIoScheduler<'_, B>>> for OwnedFd {
 impl<H> AsFd for FileHandle<H> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+impl<H> AsRawFd for FileHandle<H> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Descriptor tokens: copyable values that name an open descriptor for a lifetime, and ask the
 //! kernel about it instead of remembering.
 
+pub(crate) mod cwd;
 pub(crate) mod fd;
 pub(crate) mod file_handle;

@@ -5,6 +5,7 @@
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
 
+use crate::abort::abort;
 use crate::backend::request::Request;
 
 /// The entry for `request`, without its `user_data`.
@@ -62,6 +63,20 @@ pub(super) fn encode(request: Request) -> squeue::Entry {
             .mode(mode)
             .build(),
         Request::Ftruncate { fd, len } => opcode::Ftruncate::new(Fd(fd), len).build(),
+        Request::Close { fd } => opcode::Close::new(Fd(fd)).build(),
+        Request::Open { .. }
+        | Request::Unlink { .. }
+        | Request::Rename { .. }
+        | Request::MakeDir { .. }
+        | Request::Statx { .. } => encode_path(request),
+    }
+}
+
+/// The entry for a request that names paths.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "as for `encode`, of which it is a part")]
+fn encode_path(request: Request) -> squeue::Entry {
+    match request {
         Request::Open {
             dir,
             path,
@@ -71,7 +86,21 @@ pub(super) fn encode(request: Request) -> squeue::Entry {
             .flags(flags)
             .mode(mode)
             .build(),
-        Request::Close { fd } => opcode::Close::new(Fd(fd)).build(),
+        Request::Unlink { dir, path, flags } => {
+            opcode::UnlinkAt::new(Fd(dir), path).flags(flags).build()
+        }
+        Request::Rename {
+            from_dir,
+            from,
+            to_dir,
+            to,
+            flags,
+        } => opcode::RenameAt::new(Fd(from_dir), from, Fd(to_dir), to)
+            .flags(flags)
+            .build(),
+        Request::MakeDir { dir, path, mode } => {
+            opcode::MkDirAt::new(Fd(dir), path).mode(mode).build()
+        }
         Request::Statx {
             dir,
             path,
@@ -82,5 +111,6 @@ pub(super) fn encode(request: Request) -> squeue::Entry {
             .flags(flags)
             .mask(mask)
             .build(),
+        _ => abort("a request without a path was taken for one with a path"),
     }
 }

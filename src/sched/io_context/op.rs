@@ -53,7 +53,7 @@ use std::ptr::NonNull;
 use super::core::Rejected;
 use super::handle::{Io, LocalIoScheduler};
 use super::stop_link::StopLink;
-use super::verdict::{Verdict, verdict};
+use super::verdict::{Verdict, final_verdict, verdict};
 use crate::abort::abort;
 use crate::backend::Backend;
 use crate::backend::request::Request;
@@ -122,6 +122,9 @@ pub trait Kind: Sized {
     type Value;
     /// Whether a stop request is passed on to the kernel.
     const CANCELLABLE: bool = true;
+    /// Whether the first result of the kernel counts, whatever it is: for a request that must not be
+    /// made twice. Otherwise an interruption is tried again, and `ECANCELED` means *stopped*.
+    const FINAL: bool = false;
 
     /// The first step, before anything is submitted: the place to ask for descriptors and to check
     /// arguments. `Done` completes without the kernel, with a result of zero.
@@ -297,7 +300,12 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let core = (*(&raw const (*this).handle)).core();
             core.completed(slot, K::CANCELLABLE);
             (*this).phase.set(Phase::Starting);
-            match verdict(completion.result) {
+            let meaning = if K::FINAL {
+                final_verdict(completion.result)
+            } else {
+                verdict(completion.result)
+            };
+            match meaning {
                 Verdict::Success(result) => {
                     (*this).retries.set(0);
                     let kind = (*this).kind.get();

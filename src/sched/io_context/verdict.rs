@@ -6,6 +6,7 @@
 //! | `ECANCELED` | stopped |
 //! | `ERESTARTSYS` and its kin (512 to 516), which leak from cancelled kernel workers | interrupted |
 //! | `EINTR`, `EAGAIN` | interrupted: tried again unless stop was requested |
+//! | any, of a request that must not be made twice (`Kind::FINAL`) | success or error |
 //! | any other | error, unchanged |
 
 use std::io;
@@ -28,6 +29,18 @@ pub(super) fn verdict(result: i32) -> Verdict {
     match u32::try_from(result) {
         Ok(result) => Verdict::Success(result),
         Err(_) => refusal(-result),
+    }
+}
+
+/// The verdict on a request that was carried out, and must not be made again, whatever the result.
+#[inline]
+pub(super) fn final_verdict(result: i32) -> Verdict {
+    match u32::try_from(result) {
+        Ok(result) => Verdict::Success(result),
+        Err(_) if RESTARTS.contains(&-result) => {
+            Verdict::Failure(io::Error::from_raw_os_error(libc::EINTR))
+        }
+        Err(_) => Verdict::Failure(io::Error::from_raw_os_error(-result)),
     }
 }
 
@@ -61,6 +74,18 @@ mod tests {
                 panic!("{code}")
             };
             assert_eq!(error.raw_os_error(), Some(libc::EINTR));
+        }
+    }
+
+    #[test]
+    fn verdict_final_never_asks_for_another_try() {
+        assert!(matches!(final_verdict(3), Verdict::Success(3)));
+        for code in [libc::ECANCELED, libc::EINTR, libc::EAGAIN, libc::EIO, 512] {
+            let Verdict::Failure(error) = final_verdict(-code) else {
+                panic!("{code}")
+            };
+            let told = if code == 512 { libc::EINTR } else { code };
+            assert_eq!(error.raw_os_error(), Some(told));
         }
     }
 

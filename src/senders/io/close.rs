@@ -7,7 +7,8 @@
 //!
 //! # Errors
 //!
-//! The kernel has released the number whatever it returns, so it is not tried again.
+//! The kernel has released the number whatever it returns (`EINTR`, `EAGAIN` and `ECANCELED` of a
+//! network or user-space file system included), so it is not tried again, and not closed again.
 
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -31,6 +32,8 @@ impl Close {
 impl Kind for Close {
     type Value = ();
     const CANCELLABLE: bool = false;
+    // The number is free after the first try: a second one would close somebody else's file.
+    const FINAL: bool = true;
 
     fn request(&mut self) -> Request {
         Request::Close {

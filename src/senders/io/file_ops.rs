@@ -1,16 +1,12 @@
-//! The file operations of an I/O context, as methods of its handles.
+//! The operations of an I/O context on open files, as methods of its handles.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 
 use super::buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut};
 use super::close::Close;
-use super::open::Open;
-use super::open_options::OpenOptions;
-use super::path::IoPath;
 use super::read::{Read, ReadExact};
 use super::space::{Fallocate, Ftruncate};
-use super::stat::{Stat, StatPath};
+use super::stat::Stat;
 use super::sync::Fsync;
 use super::target::Position;
 use super::vectored::{Readv, Writev};
@@ -27,11 +23,33 @@ use crate::sched::io_context::op::IoSender;
 /// - **Buffer**: anything that is [`IoBuf`] or [`IoBufMut`]. It comes back with the value;
 ///   [`returning_buffer`](IoSender::returning_buffer) brings it back on every path.
 /// - **Errors**: [`std::io::Error`] with the kernel's code, or `InvalidInput` for arguments that
-///   never reach it. `EINTR` and `EAGAIN` are retried inside. Operations on whole buffers tell how
-///   far they got: [`transferred`](crate::transferred).
+///   never reach it. `EINTR` and `EAGAIN` are retried inside, up to a limit. Operations on whole
+///   buffers tell how far they got: [`transferred`](crate::transferred).
+/// - **Lengths**: one request transfers at most 2 GiB less a page (`0x7fff_f000` bytes), as in Linux
+///   everywhere; operations on whole buffers go on after that. A buffer of no bytes is fine: the
+///   whole-buffer operations complete at once, the others ask the kernel, which says 0.
+/// - **Offsets**: at most `i64::MAX`, else `InvalidInput`.
 /// - **Cancellation**: a stop before the start completes stopped without touching the kernel; later,
 ///   the kernel is asked to cancel, and its result decides: what was transferred is delivered.
-/// - **Threads**: completes on the context's thread. Allocation: none.
+/// - **Threads**: completes on the context's thread; wrong arguments, and a stop before the start,
+///   are told where it is started. Allocation: none.
+///
+/// The standard streams are descriptors like others, and so is a raw one as a
+/// [`BasicFd`](crate::BasicFd):
+///
+/// ```
+/// use sendio::BasicFd;
+/// use sendio::prelude::*;
+/// use std::os::fd::AsFd;
+///
+/// let ctx = IoContext::new()?;
+/// let io = ctx.scheduler();
+/// ctx.block_on(io.write_all(std::io::stdout(), "to standard output\n"))?;
+/// let stderr = std::io::stderr();
+/// let token = BasicFd::from(stderr.as_fd());
+/// ctx.block_on(io.write_all(token, "to standard error\n"))?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Examples
 ///
@@ -50,7 +68,19 @@ use crate::sched::io_context::op::IoSender;
 /// ```
 pub trait FileOps: Io {
     /// Reads at `offset`, without moving the descriptor's own position: `(bytes read, buffer)`. At
-    /// the end of the file that is 0. `pread(2)`.
+    /// the end of the file that is 0. `pread(2)`, except that a pipe has no offsets and ignores it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let read = ctx.block_on(ctx.scheduler().read_at(&file, [0; 9], 0))?;
+    /// assert_eq!(read, Some((9, *b"[workspac")));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn read_at<F: AsFd, B: IoBufMut>(
         self,
         fd: F,
@@ -68,6 +98,23 @@ pub trait FileOps: Io {
 
     /// Fills the whole buffer from `offset` on, with as many reads as it takes: the buffer. The end
     /// of the file before that is [`std::io::ErrorKind::UnexpectedEof`].
+    ///
+    /// The whole of a `Vec` is its capacity; [`slice_mut`](crate::IoBufMutExt::slice_mut) says less.
+    /// After an error, or a stop in the middle (the error `ECANCELED`), the buffer holds what
+    /// [`transferred`](crate::transferred) counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let line = Vec::with_capacity(100).slice_mut(..11);
+    /// let line = ctx.block_on(ctx.scheduler().read_exact_at(&file, line, 0))?;
+    /// assert_eq!(line.unwrap().into_inner(), b"[workspace]");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn read_exact_at<F: AsFd, B: IoBufMut>(
         self,
         fd: F,
@@ -77,7 +124,10 @@ pub trait FileOps: Io {
         IoSender::new(self, ReadExact::new(fd, buf, Position::at(offset).into()))
     }
 
-    /// Fills the whole buffer from the descriptor's own position on: the buffer.
+    /// Fills the whole buffer from the descriptor's own position on: the buffer. See
+    /// [`read_exact_at`](Self::read_exact_at).
+    ///
+    /// The position belongs to everybody who has the file open: keep to one such operation at a time.
     fn read_exact<F: AsFd, B: IoBufMut>(self, fd: F, buf: B) -> IoSender<Self, ReadExact<F, B>> {
         IoSender::new(self, ReadExact::new(fd, buf, Position::CURRENT))
     }
@@ -103,6 +153,21 @@ pub trait FileOps: Io {
     }
 
     /// Writes the whole buffer from `offset` on, with as many writes as it takes: the buffer.
+    ///
+    /// If it ends in the middle, be it by an error (a full device) or a stop (the error `ECANCELED`),
+    /// [`transferred`](crate::transferred) says how much was written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let file = tempfile::tempfile()?;
+    /// ctx.block_on(ctx.scheduler().write_all_at(&file, String::from("end"), 1 << 20))?;
+    /// assert_eq!(file.metadata()?.len(), (1 << 20) + 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn write_all_at<F: AsFd, B: IoBuf>(
         self,
         fd: F,
@@ -112,13 +177,27 @@ pub trait FileOps: Io {
         IoSender::new(self, WriteAll::new(fd, buf, Position::at(offset).into()))
     }
 
-    /// Writes the whole buffer at the descriptor's own position: the buffer.
+    /// Writes the whole buffer at the descriptor's own position: the buffer. See
+    /// [`write_all_at`](Self::write_all_at).
     fn write_all<F: AsFd, B: IoBuf>(self, fd: F, buf: B) -> IoSender<Self, WriteAll<F, B>> {
         IoSender::new(self, WriteAll::new(fd, buf, Position::CURRENT))
     }
 
     /// Reads at `offset` into several buffers, one after the other: `(bytes read, buffers)`.
-    /// `preadv(2)`.
+    /// `preadv(2)`. Of more than 1,024 buffers (`IOV_MAX`) the first 1,024 take part.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let file = std::fs::File::open("Cargo.toml")?;
+    /// let read = ctx.scheduler().readv_at(&file, ([0; 1], [0; 9]), 0);
+    /// let (n, (bracket, name)) = ctx.block_on(read)?.unwrap();
+    /// assert_eq!((n, &bracket, &name), (10, b"[", b"workspace"));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn readv_at<F: AsFd, B: IoBufsMut>(
         self,
         fd: F,
@@ -134,7 +213,7 @@ pub trait FileOps: Io {
     }
 
     /// Writes several buffers at `offset`, one after the other: `(bytes written, buffers)`.
-    /// `pwritev(2)`.
+    /// `pwritev(2)`. Of more than 1,024 buffers (`IOV_MAX`) the first 1,024 take part.
     fn writev_at<F: AsFd, B: IoBufs>(
         self,
         fd: F,
@@ -160,12 +239,13 @@ pub trait FileOps: Io {
         IoSender::new(self, Fsync::new(fd, true))
     }
 
-    /// Makes the file `len` bytes long. `ftruncate(2)`; needs Linux 6.9.
+    /// Makes the file `len` bytes long. `ftruncate(2)`; needs Linux 6.9, before that it is
+    /// [`std::io::ErrorKind::Unsupported`].
     fn ftruncate<F: AsFd>(self, fd: F, len: u64) -> IoSender<Self, Ftruncate<F>> {
         IoSender::new(self, Ftruncate::new(fd, len))
     }
 
-    /// Allocates, punches or moves space of the file; `mode` as in `fallocate(2)`.
+    /// Allocates, punches or moves space of the file; `mode` as in `fallocate(2)`, 0 to allocate.
     fn fallocate<F: AsFd>(
         self,
         fd: F,
@@ -181,27 +261,23 @@ pub trait FileOps: Io {
         IoSender::new(self, Stat::new(fd))
     }
 
-    /// What is known about the file at `path`, following links: [`Metadata`](crate::Metadata).
-    fn metadata_of(self, path: impl AsRef<Path>) -> IoSender<Self, StatPath> {
-        IoSender::new(self, StatPath::new(IoPath::new(path), true))
-    }
-
-    /// What is known about what is at `path`, which may be a link: [`Metadata`](crate::Metadata).
-    fn symlink_metadata_of(self, path: impl AsRef<Path>) -> IoSender<Self, StatPath> {
-        IoSender::new(self, StatPath::new(IoPath::new(path), false))
-    }
-
-    /// Opens the file at `path`: a [`FileHandle`](crate::FileHandle). `openat(2)`.
-    ///
-    /// A stop request that comes too late is no reason to lose the file: it is delivered.
-    fn open(self, path: impl AsRef<Path>, options: OpenOptions) -> IoSender<Self, Open<Self>> {
-        IoSender::new(self, Open::new(self, IoPath::new(path), options))
-    }
-
     /// Closes a descriptor and tells of errors. `close(2)`.
     ///
     /// The descriptor is closed exactly once on every path, also when the sender is dropped unstarted
-    /// or stopped before it starts.
+    /// or stopped before it starts, and also if the kernel tells of an error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let (reader, writer) = std::io::pipe()?;
+    /// ctx.block_on(ctx.scheduler().close(writer))?;
+    /// let (n, _) = ctx.block_on(ctx.scheduler().read_some(&reader, [0; 1]))?.unwrap();
+    /// assert_eq!(n, 0, "nobody writes any more");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn close(self, fd: impl Into<OwnedFd>) -> IoSender<Self, Close> {
         IoSender::new(self, Close::new(fd.into()))
     }

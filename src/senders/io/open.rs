@@ -1,9 +1,15 @@
-//! Opens files: `open`.
+//! Opens files: `open`, `open_at`.
 //!
 //! # Cancellation
 //!
 //! A result of zero or more is an open descriptor, also when stop was requested; it is owned from
 //! the moment the result is looked at, so it cannot be lost.
+//!
+//! # Kernel
+//!
+//! A ring opens with `O_NONBLOCK` at first, to find out whether it would block, and clears the flag
+//! afterwards. For a FIFO that is visible: to open one for reading does not wait for a writer, and
+//! to open one for writing fails with `ENXIO` where `open(2)` would wait for a reader.
 //!
 //! # Safety
 //! INV-OPEN-1: the kernel's result of an `openat` is a new descriptor that nobody else owns.
@@ -14,31 +20,35 @@
 )]
 
 use std::io;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use super::open_options::{OpenFlags, OpenOptions};
-use super::path::IoPath;
+use super::path::PathArg;
+use super::target::Target;
 use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
+use crate::tokens::cwd::Cwd;
 use crate::tokens::file_handle::FileHandle;
 
 /// `openat(2)`: completes with a [`FileHandle`].
 #[derive(Debug)]
-pub struct Open<H> {
+pub struct Open<H, D = Cwd> {
     handle: H,
-    path: Result<IoPath, Option<io::Error>>,
+    dir: Target<D>,
+    path: PathArg,
     options: OpenOptions,
     flags: OpenFlags,
     opened: Option<OwnedFd>,
 }
 
-impl<H: Io> Open<H> {
-    pub(crate) fn new(handle: H, path: io::Result<IoPath>, options: OpenOptions) -> Self {
+impl<H: Io, D: AsFd> Open<H, D> {
+    pub(crate) const fn new(handle: H, dir: D, path: PathArg, options: OpenOptions) -> Self {
         Self {
             handle,
-            path: path.map_err(Some),
+            dir: Target::new(dir),
+            path,
             options,
             flags: OpenFlags { flags: 0, mode: 0 },
             opened: None,
@@ -46,24 +56,20 @@ impl<H: Io> Open<H> {
     }
 }
 
-impl<H: Io> Kind for Open<H> {
+impl<H: Io, D: AsFd> Kind for Open<H, D> {
     type Value = FileHandle<H>;
 
     fn prepare(&mut self) -> io::Result<Progress> {
-        if let Err(error) = &mut self.path {
-            return Err(error
-                .take()
-                .unwrap_or_else(|| io::ErrorKind::InvalidInput.into()));
-        }
+        self.path.check()?;
         self.flags = self.options.resolve()?;
+        self.dir.resolve();
         Ok(Progress::More)
     }
 
     fn request(&mut self) -> Request {
-        let path = self.path.as_ref().map_or(c"".as_ptr(), IoPath::as_ptr);
         Request::Open {
-            dir: libc::AT_FDCWD,
-            path,
+            dir: self.dir.fd(),
+            path: self.path.as_ptr(),
             flags: self.flags.flags,
             mode: self.flags.mode,
         }

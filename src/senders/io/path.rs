@@ -51,6 +51,32 @@ impl IoPath {
     }
 }
 
+/// A path as the argument of an operation: what is wrong with it is told when the operation starts.
+#[derive(Debug)]
+pub(crate) struct PathArg(Result<IoPath, Option<io::Error>>);
+
+impl PathArg {
+    /// Copies the path.
+    pub(crate) fn new(path: impl AsRef<Path>) -> Self {
+        Self(IoPath::new(path).map_err(Some))
+    }
+
+    /// What was wrong with it.
+    pub(crate) fn check(&mut self) -> io::Result<()> {
+        match &mut self.0 {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error
+                .take()
+                .unwrap_or_else(|| io::ErrorKind::InvalidInput.into())),
+        }
+    }
+
+    /// See [`IoPath::as_ptr`]. Of a path with which something is wrong: the empty one.
+    pub(crate) fn as_ptr(&self) -> *const c_char {
+        self.0.as_ref().map_or(c"".as_ptr(), IoPath::as_ptr)
+    }
+}
+
 impl fmt::Debug for IoPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("IoPath").field(&self.as_c_str()).finish()

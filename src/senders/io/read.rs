@@ -145,14 +145,16 @@ impl<F: AsFd, B: IoBufMut> BufferKind for Read<F, B> {
 }
 
 impl<F: AsFd, B: IoBufMut> ReadExact<F, B> {
-    /// What the ending means: how much is missing, and why.
+    /// What the ending means: how much is missing, and why. What was read is in the buffer in any
+    /// case.
     fn settle(&mut self, ending: Ending) -> Outcome<(), io::Error> {
         let done = self.0.done;
+        let complete = done == self.0.buf.io_space().len();
+        if complete || done > 0 {
+            self.0.filled();
+        }
         match ending {
-            Ending::Success(_) if done == self.0.buf.io_space().len() => {
-                self.0.filled();
-                Outcome::Value(())
-            }
+            Ending::Success(_) if complete => Outcome::Value(()),
             Ending::Success(_) => {
                 Outcome::Error(partial::ended(io::ErrorKind::UnexpectedEof, done))
             }
@@ -168,17 +170,16 @@ impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
-        self.0.prepare()?;
-        Ok(if self.0.buf.io_space().is_empty() {
-            Progress::Done
-        } else {
-            Progress::More
-        })
+        self.0.prepare().map(|()| Progress::More)
     }
 
     #[inline]
     fn request(&mut self) -> Request {
-        self.0.request()
+        match self.0.request() {
+            // Complete, but on the context's thread like everything else.
+            Request::Read { len: 0, .. } => Request::Nop,
+            request => request,
+        }
     }
 
     #[inline]

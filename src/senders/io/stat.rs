@@ -11,7 +11,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, RawFd};
 
-use super::path::IoPath;
+use super::path::PathArg;
 use super::statx::{Metadata, STATX_WANTED};
 use super::target::Target;
 use crate::backend::request::Request;
@@ -26,7 +26,7 @@ pub struct Stat<F> {
 
 /// `statx(2)` of a path: completes with the [`Metadata`] of what is there.
 pub struct StatPath {
-    path: Result<IoPath, Option<io::Error>>,
+    path: PathArg,
     follow: bool,
     answer: libc::statx,
 }
@@ -79,9 +79,9 @@ impl<F: AsFd> Kind for Stat<F> {
 }
 
 impl StatPath {
-    pub(crate) fn new(path: io::Result<IoPath>, follow: bool) -> Self {
+    pub(crate) const fn new(path: PathArg, follow: bool) -> Self {
         Self {
-            path: path.map_err(Some),
+            path,
             follow,
             answer: zeroed(),
         }
@@ -92,12 +92,8 @@ impl Kind for StatPath {
     type Value = Metadata;
 
     fn prepare(&mut self) -> io::Result<Progress> {
-        match &mut self.path {
-            Ok(_) => Ok(Progress::More),
-            Err(error) => Err(error
-                .take()
-                .unwrap_or_else(|| io::ErrorKind::InvalidInput.into())),
-        }
+        self.path.check()?;
+        Ok(Progress::More)
     }
 
     fn request(&mut self) -> Request {
@@ -106,8 +102,7 @@ impl Kind for StatPath {
         } else {
             libc::AT_SYMLINK_NOFOLLOW
         };
-        let path = self.path.as_ref().map_or(c"".as_ptr(), IoPath::as_ptr);
-        request(libc::AT_FDCWD, path, flags, &raw mut self.answer)
+        request(libc::AT_FDCWD, self.path.as_ptr(), flags, &raw mut self.answer)
     }
 
     fn finish(self, ending: Ending) -> Outcome<Metadata, io::Error> {

@@ -25,7 +25,7 @@ impl<F: AsFd> Target<F> {
         self.fd = self.owner.as_fd().as_raw_fd();
     }
 
-    /// The number.
+    /// The number; -1 before [`resolve`](Self::resolve).
     #[inline]
     pub(crate) const fn fd(&self) -> RawFd {
         self.fd

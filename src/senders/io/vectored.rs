@@ -51,12 +51,6 @@ impl<F: AsFd, B> Vectored<F, B> {
         }
     }
 
-    /// The list as a request wants it.
-    fn window(&self) -> (*const libc::iovec, u32) {
-        let window = self.list.window();
-        (window.as_ptr(), u32::try_from(window.len()).unwrap_or(0))
-    }
-
     fn advance(&mut self, result: u32) -> Progress {
         assert!(
             result as usize <= self.list.bytes(),
@@ -65,6 +59,13 @@ impl<F: AsFd, B> Vectored<F, B> {
         self.done = result as usize;
         Progress::Done
     }
+}
+
+/// The list as a request wants it. It takes the list alone: a borrow of the whole operation would
+/// end the right of the described pointers to buffers that lie within it (INV-BUF-2).
+fn window(list: &IoVecs) -> (*const libc::iovec, u32) {
+    let window = list.window();
+    (window.as_ptr(), u32::try_from(window.len()).unwrap_or(0))
 }
 
 impl<F: AsFd, B: IoBufsMut> Vectored<F, B> {
@@ -100,7 +101,7 @@ impl<F: AsFd, B: IoBufsMut> Kind for Readv<F, B> {
         // Described anew for each request: the description is good until the buffers are touched.
         self.0.list = IoVecs::new();
         self.0.bufs.io_list_mut(&mut self.0.list);
-        let (iovecs, count) = self.0.window();
+        let (iovecs, count) = window(&self.0.list);
         Request::Readv {
             fd: self.0.target.fd(),
             iovecs,
@@ -151,7 +152,7 @@ impl<F: AsFd, B: IoBufs> Kind for Writev<F, B> {
     fn request(&mut self) -> Request {
         self.0.list = IoVecs::new();
         self.0.bufs.io_list(&mut self.0.list);
-        let (iovecs, count) = self.0.window();
+        let (iovecs, count) = window(&self.0.list);
         Request::Writev {
             fd: self.0.target.fd(),
             iovecs,

@@ -146,17 +146,17 @@ impl<F: AsFd, B: IoBuf> Kind for WriteAll<F, B> {
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
-        self.0.prepare()?;
-        Ok(if self.0.buf.io_bytes().is_empty() {
-            Progress::Done
-        } else {
-            Progress::More
-        })
+        self.0.prepare().map(|()| Progress::More)
     }
 
     #[inline]
     fn request(&mut self) -> Request {
-        self.0.request()
+        match self.0.request() {
+            // Complete, but on the context's thread like everything else. (A write of nothing is
+            // not nothing: to a socket it may be a message.)
+            Request::Write { len: 0, .. } => Request::Nop,
+            request => request,
+        }
     }
 
     #[inline]
