@@ -22,6 +22,7 @@ pub mod alloc;
 pub mod args;
 pub mod contender;
 pub mod file;
+pub mod gate;
 pub mod latency;
 pub mod meter;
 pub mod perf;

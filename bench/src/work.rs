@@ -44,6 +44,12 @@ pub fn timeout_ms(i: u64) -> u64 {
     30_000 + (i.wrapping_mul(7_919) & 0x3fff)
 }
 
+/// The part of `ops` that falls to number `index` of `parts` (tasks, producers).
+pub fn share(ops: u64, parts: u32, index: u32) -> u64 {
+    let (parts, index) = (u64::from(parts), u64::from(index));
+    ops / parts + u64::from(index < ops % parts)
+}
+
 /// A xorshift generator: cheap and the same sequence for every contender.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -74,7 +80,7 @@ impl Random {
 
 #[cfg(test)]
 mod tests {
-    use super::Random;
+    use super::{Random, share};
 
     #[test]
     fn random_below_stays_below_and_reaches_all() {
@@ -84,5 +90,13 @@ mod tests {
             seen[random.below(10) as usize] = true;
         }
         assert_eq!(seen, [true; 10]);
+    }
+
+    #[test]
+    fn shares_add_up() {
+        for (ops, parts) in [(10, 3), (2, 5), (7, 1)] {
+            let total: u64 = (0..parts).map(|i| share(ops, parts, i)).sum();
+            assert_eq!(total, ops);
+        }
     }
 }

@@ -15,12 +15,13 @@ use std::time::Instant;
 use sendio_bench::affinity;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
+use sendio_bench::gate::{Gate, spin_while};
 use sendio_bench::latency::Latencies;
 use sendio_bench::meter::warm_up_ops;
 use sendio_bench::report::Report;
 
 use crate::inbox::{Inbox, Item};
-use crate::xthread::{Gate, consume, spin_while};
+use crate::xthread::consume;
 
 const DEFAULT_OPS: u64 = 300_000;
 

@@ -15,11 +15,13 @@ use std::thread;
 use sendio_bench::affinity;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
+use sendio_bench::gate::{Gate, spin_while};
 use sendio_bench::meter::warm_up_ops;
 use sendio_bench::report::Report;
+use sendio_bench::work;
 
 use crate::inbox::{Inbox, Item};
-use crate::xthread::{Gate, consume, spin_while};
+use crate::xthread::consume;
 
 const DEFAULT_OPS: u64 = 10_000_000;
 const IN_FLIGHT: u64 = 256;
@@ -39,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
                 gate.abandon();
                 return Err(error.into());
             }
-            let share = |ops| share(ops, args.producers, index);
+            let share = |ops| work::share(ops, args.producers, index);
             let (warm_up, ops) = (share(warm_up_ops(ops)), share(ops));
             producers.push(scope.spawn(move || produce(warm_up, ops, inbox, gate)));
         }
@@ -80,27 +82,4 @@ fn produce(warm_up: u64, ops: u64, inbox: &Inbox, gate: &Gate) -> io::Result<()>
     push_all(warm_up)?;
     gate.wait_until_measuring();
     push_all(ops)
-}
-
-/// Producer `index`'s part of `ops`.
-fn share(ops: u64, producers: u32, index: u32) -> u64 {
-    let (producers, index) = (u64::from(producers), u64::from(index));
-    ops / producers + u64::from(index < ops % producers)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::share;
-
-    #[test]
-    fn shares_add_up() {
-        for (ops, producers) in [(10, 3), (2, 5), (7, 1)] {
-            assert_eq!(
-                (0..producers)
-                    .map(|i| share(ops, producers, i))
-                    .sum::<u64>(),
-                ops
-            );
-        }
-    }
 }
