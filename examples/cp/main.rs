@@ -1,62 +1,124 @@
 //! Copies a file with many blocks in flight: `cp [--depth N] [--block BYTES] [--direct] [--sync] SRC DST`.
-#![expect(clippy::print_stdout, reason = "the summary line is the program's output")]
 
 use std::cell::Cell;
-use std::fs::{File, OpenOptions as Create};
 use std::io;
 use std::ops::ControlFlow::{Break, Continue};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use sendio::prelude::*;
+use support::{Args, Output, Progress, aligned_buffer, enough};
 
-#[path = "support/cp_args.rs"]
-mod cp_args;
-use cp_args::{Args, Destination, ALIGN};
+mod support;
 
+/// Ctrl-C requests stop here, and every operation of the copy hears it.
 static STOP: StopSource = StopSource::new();
 
-/// What the lanes of a copy share: both files, and the next block that nobody has taken.
+/// What the lanes of a copy share: both files, and where the next block begins.
 struct Job<'a> {
-    source: &'a File,
-    target: &'a File,
+    args: &'a Args,
+    source: &'a std::fs::File,
+    target: &'a Output,
+    progress: &'a Progress,
     len: u64,
-    block: u64,
-    align: u64,
     next: Cell<u64>,
-    bar: &'a ProgressBar,
 }
 
 impl Job<'_> {
-    fn take_block(&self) -> Option<(u64, u64)> {
+    /// The next block that nobody has taken, as offset and length.
+    fn take_block(&self) -> Option<(u64, usize)> {
         let offset = self.next.get();
-        let len = self.block.min(self.len - offset);
+        let len = self.args.block.min(self.len - offset);
         self.next.set(offset + len);
-        (len > 0).then_some((offset, len))
+        (len > 0).then_some((offset, len as usize))
     }
 }
 
-/// Copies block after block with one buffer, until none is left.
+/// One lane: reads and writes block after block with a buffer of its own, until none is left.
 fn lane<'a>(
-    io: impl Io + 'a,
+    io: LocalIoScheduler<'a>,
     job: &'a Job<'a>,
 ) -> impl LocalSender<Value = (), Error = io::Error> + 'a {
-    repeat_with(cp_args::aligned(job.block), move |(buf, at)| {
+    repeat_with(aligned_buffer(job.args.block), move |(buffer, start)| {
         let Some((offset, len)) = job.take_block() else {
             return Either::Left(ready(Break(())));
         };
-        // Direct I/O transfers whole sectors: the tail is cut off when the copy is complete.
-        let whole = at..at + len.next_multiple_of(job.align) as usize;
-        let read = io.read_at(job.source, buf.slice_mut(whole.clone()), offset);
-        let copied = read.try_then(move |(n, buf)| cp_args::enough(n, len).map(|()| buf.into_inner()))
-            .let_value(move |buf| io.write_all_at(job.target, buf.slice(whole), offset))
-            .then(move |buf| {
-                job.bar.inc(len);
-                Continue((buf.into_inner(), at))
+        // Direct I/O moves whole sectors; what is too much at the end is cut off afterwards.
+        let sectors = start..start + len.next_multiple_of(job.args.align());
+        let copy = io
+            .read_at(job.source, buffer.slice_mut(sectors.clone()), offset)
+            .try_then(move |(n, read)| enough(n, len).map(|()| read.into_inner()))
+            .let_value(move |buffer| io.write_all_at(job.target, buffer.slice(sectors), offset))
+            .then(move |written| {
+                job.progress.add(len);
+                Continue((written.into_inner(), start))
             });
-        Either::Right(copied)
+        Either::Right(copy)
     })
+}
+
+/// Copies what has no length, or no offsets: pipes, terminals, devices.
+fn stream<'a>(
+    io: LocalIoScheduler<'a>,
+    job: &'a Job<'a>,
+) -> impl LocalSender<Value = (), Error = io::Error> + 'a {
+    repeat_with(vec![0; job.args.block as usize], move |buffer| {
+        io.read_some(job.source, buffer)
+            .let_value(move |(n, buffer)| {
+                if n == 0 {
+                    return Either::Left(ready(Break(())));
+                }
+                let written = io
+                    .write_all(job.target, buffer.slice(..n))
+                    .then(move |written| {
+                        job.progress.add(n);
+                        Continue(written.into_inner())
+                    });
+                Either::Right(written)
+            })
+    })
+}
+
+fn copy(args: &Args) -> io::Result<Option<Progress>> {
+    let ctx = IoContext::new()?;
+    let io = ctx.local();
+    let (source, len) = support::open_source(args)?;
+    let target = Output::create(args, &source)?;
+    let progress = Progress::new(len);
+    let job = Job {
+        args,
+        source: &source,
+        target: &target,
+        progress: &progress,
+        len: len.unwrap_or(0),
+        next: Cell::new(0),
+    };
+    let blocks = match len {
+        Some(_) if target.is_regular() => {
+            let lanes: Vec<_> = (0..args.depth).map(|_| lane(io, &job)).collect();
+            Either::Left(when_all(lanes).then(drop))
+        }
+        _ => Either::Right(stream(io, &job)),
+    };
+    let cut = match len {
+        Some(len) if target.is_regular() => Either::Left(io.ftruncate(&target, len)),
+        _ => Either::Right(ready(())),
+    };
+    let flush = if args.sync {
+        Either::Left(io.fsync(&target))
+    } else {
+        Either::Right(ready(()))
+    };
+    let whole = blocks
+        .sequence(cut)
+        .sequence(flush)
+        .with_stop_token(STOP.token());
+    if ctx.block_on_local(whole)?.is_none() {
+        return Ok(None); // stopped; the unfinished output is removed
+    }
+    target.publish()?;
+    Ok(Some(progress))
+}
+
+fn main() -> ExitCode {
+    support::run(&STOP, copy)
 }
