@@ -7,9 +7,15 @@
 //! # Bounds
 //!
 //! At most `LOOKS_MAX` looks, each one pause instruction: some tens of microseconds.
+//!
+//! # Safety
+//! One system call that writes into a local variable.
+
+#![expect(unsafe_code, reason = "sched_getaffinity(2)")]
 
 use std::cell::Cell;
-use std::sync::OnceLock;
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::sync::spin_hint;
 
@@ -53,7 +59,30 @@ impl AdaptiveSpin {
     }
 }
 
+/// Whether this process may use one processor only, as far as it was told at first use. Asks the
+/// kernel directly, because `available_parallelism` allocates and reads files.
 fn single_processor() -> bool {
-    static SINGLE: OnceLock<bool> = OnceLock::new();
-    *SINGLE.get_or_init(|| std::thread::available_parallelism().is_ok_and(|n| n.get() == 1))
+    const UNKNOWN: u32 = 0;
+    static PROCESSORS: AtomicU32 = AtomicU32::new(UNKNOWN);
+    match PROCESSORS.load(Ordering::Relaxed) {
+        UNKNOWN => {
+            let count = processors();
+            PROCESSORS.store(count, Ordering::Relaxed);
+            count == 1
+        }
+        count => count == 1,
+    }
+}
+
+#[cold]
+fn processors() -> u32 {
+    let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
+    // SAFETY: the size is that of the set, which is integers only, so zeroes are a value; the kernel
+    //         fills it in for the calling thread.
+    unsafe {
+        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), set.as_mut_ptr()) != 0 {
+            return 2; // More than the set can hold.
+        }
+        u32::try_from(libc::CPU_COUNT(set.assume_init_ref())).map_or(2, |count| count.max(1))
+    }
 }
