@@ -107,7 +107,7 @@ pub mod adaptor {
     pub use crate::senders::adaptor::with_stop_token::{StopTokenChange, WithStopToken};
     pub use crate::senders::concept::group::{
         Child, ChildReceiver, Children, Element, Finished, Group, GroupOp, Grouped, LocalChildren,
-        Slot,
+        Slot, VecElement, VecSlots,
     };
     pub use crate::senders::concept::map::{Map, MapReceiver, Mapped};
     pub use crate::senders::concept::script::{Next, Script};

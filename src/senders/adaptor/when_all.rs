@@ -19,14 +19,14 @@ pub type WhenAll<C> = Grouped<WhenAllGroup<C>>;
 pub struct WhenAllGroup<C>(PhantomData<fn() -> C>);
 
 /// Children whose values can be collected: senders with the same error type, as a tuple of up to
-/// twelve, or an array. It cannot be implemented outside this crate.
+/// twelve, an array, or a `Vec`. It cannot be implemented outside this crate.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be collected by `when_all`",
-    note = "give it a tuple of up to twelve senders, or an array, all with the same error type: see \
-            `.map_err(..)` and `.cast_err()`"
+    note = "give it a tuple of up to twelve senders, an array or a `Vec`, all with the same error \
+            type: see `.map_err(..)` and `.cast_err()`"
 )]
 pub trait Collect: Children {
-    /// All values: a tuple, or an array.
+    /// All values: a tuple, an array, or a `Vec`.
     type Values;
     /// The error type of every child.
     type Error;
@@ -92,13 +92,15 @@ impl<C> fmt::Debug for WhenAllGroup<C> {
 /// A sender adaptor that runs several senders at the same time and completes with all their values,
 /// once each has completed.
 ///
-/// `senders` is a tuple of up to twelve, or an array; all have the same error type.
+/// `senders` is a tuple of up to twelve, an array, or a `Vec`; all have the same error type. An
+/// iterator of senders is collected: `when_all(iter.collect::<Vec<_>>())`. Without senders it
+/// completes at once.
 ///
 /// Clause: [exec.when.all].
 ///
 /// # Completions
-/// in: Values = `A`, `B`, .., Error = `E` -> out: Value = `(A, B, ..)` (of an array: `[A; N]`),
-/// Error = `E`, stopped if a child was stopped.
+/// in: Values = `A`, `B`, .., Error = `E` -> out: Value = `(A, B, ..)` (of an array: `[A; N]`,
+/// of a `Vec`: `Vec<A>`), Error = `E`, stopped if a child was stopped.
 ///
 /// # Errors
 /// The first error asks the other senders to stop and is the result when they have completed; it
@@ -110,7 +112,7 @@ impl<C> fmt::Debug for WhenAllGroup<C> {
 ///
 /// # Threads
 /// All are started, in order, where this is started. It completes where the last one completes.
-/// Allocation: none.
+/// Allocation: none; for a `Vec` one when it is connected, and one for the `Vec` of values.
 ///
 /// # Examples
 ///
@@ -122,6 +124,10 @@ impl<C> fmt::Debug for WhenAllGroup<C> {
 ///
 /// let squares = when_all([1, 2, 3].map(|n| just(n).then(|n| n * n)));
 /// assert_eq!(sync_wait(squares), Ok(Some([1, 4, 9])));
+///
+/// let words = "as many as there are".split(' ');
+/// let lengths: Vec<_> = words.map(|word| just(word).then(str::len)).collect();
+/// assert_eq!(sync_wait(when_all(lengths)), Ok(Some(vec![2, 4, 2, 5, 3])));
 /// ```
 ///
 /// # See also
@@ -231,6 +237,37 @@ impl<S: Sender, const N: usize> Collect for [S; N] {
                 .take_value::<0>(element)
                 .expect("each child completed with a value")
         }))
+    }
+
+    fn failure<G, R, V>(
+        mut finished: Finished<'_, G, R>,
+        index: usize,
+    ) -> Option<Outcome<V, S::Error>>
+    where
+        G: Group<Children = Self>,
+        R: Receiver<G::Value, G::Error>,
+    {
+        without_value(finished.take::<0>(index)?)
+    }
+}
+
+impl<S: Sender> Collect for Vec<S> {
+    type Values = Vec<S::Value>;
+    type Error = S::Error;
+
+    #[inline]
+    fn values<G, R>(mut finished: Finished<'_, G, R>) -> Option<Vec<S::Value>>
+    where
+        G: Group<Children = Self>,
+        R: Receiver<G::Value, G::Error>,
+    {
+        let count = finished.count();
+        let value = |element| {
+            finished
+                .take_value::<0>(element)
+                .expect("each child completed with a value")
+        };
+        Some((0..count).map(value).collect())
     }
 
     fn failure<G, R, V>(

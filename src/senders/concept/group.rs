@@ -2,7 +2,8 @@
 //!
 //! Such an adaptor is a [`Group`]: safe code that says which completions decide, and in the end how
 //! the whole completes. The operation, the counting, and the stop request to the siblings are
-//! written once, in the submodules.
+//! written once, in the submodules: `op` is the operation, `slot` the place of one child, and the
+//! others say what the children can be.
 //!
 //! # Flow
 //!
@@ -15,41 +16,17 @@
 //!      └─ count it ──> the last one: unlink ─> conclude ─> drop the rest ─> set_*
 //! ```
 //!
-//! # States
-//!
-//! | stage     | slots hold                                  | leaves by                          |
-//! |-----------|---------------------------------------------|------------------------------------|
-//! | `Pending` | the senders                                 | `start`                            |
-//! | `Running` | operations and outcomes                     | the last count                     |
-//! | `Over`    | nothing; group and receiver are gone        | never                              |
-//!
 //! # Cancellation
 //!
 //! The children see the token of a source in the operation, linked to the receiver's token if that
 //! can stop at all. A stop request upstream, or a completion that weighs, stops every child; the
 //! children decide what becomes of it. Children that start later start with the stop requested.
 //!
-//! # Threads
-//!
-//! `remaining` counts the children that have not completed, and one for `start`. A child that
-//! completes inside `start` on the starting thread is counted in `inline`, which belongs to that
-//! thread; `start` subtracts these together with its own count, or, if they are all, touches
-//! `remaining` not at all. Such a child finds the operation in `LAUNCHING` of its thread, which the
-//! compiler can see through: a group of `just` needs no counter. The subtraction releases the slot
-//! that was written and the last one acquires them all; `decisive` is written before a subtraction
-//! and read after the last, so it can be `Relaxed`.
-//!
 //! # Safety
 //!
-//! - INV-OP-1: from `start` to completion the operation stays in place; children reach it by raw
-//!   pointer, and no reference to the whole operation is made.
-//! - INV-GRP-1: a slot belongs to the thread that launches its child, then to the child's
-//!   completion, and after the last count to whoever counted last.
-//! - INV-GRP-2: the operation is alive while somebody holds a count: `start` holds one until it has
-//!   started every child, a child until it was counted, which is after its request to stop the
-//!   siblings has returned (INV-CB-4).
+//! The invariants are those of the operation, see `op`.
 
-#![expect(unsafe_code, reason = "implements Sender")]
+#![expect(unsafe_code, reason = "`Sender` and `LocalSender` are unsafe traits")]
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -60,18 +37,22 @@ use super::outcome::{Channel, Outcome};
 use super::receiver::Receiver;
 use super::sender::Sender;
 
+mod array;
 mod children;
 mod op;
 mod slot;
+mod vec;
 
-pub use children::{Child, Children, Element, LocalChildren};
+pub use array::Element;
+pub use children::{Child, Children, LocalChildren};
 pub use op::GroupOp;
 pub use slot::{ChildReceiver, Finished, Slot};
+pub use vec::{VecElement, VecSlots};
 
 /// An adaptor that runs its children at the same time.
 ///
-/// The children are a tuple or an array of senders. All are started, in order; the group completes
-/// when all have completed. Their outcomes wait in the operation until then.
+/// The children are a tuple, an array or a `Vec` of senders. All are started, in order; the group
+/// completes when all have completed. Their outcomes wait in the operation until then.
 pub trait Group: Sized {
     /// The children.
     type Children: Children;

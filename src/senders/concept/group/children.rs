@@ -1,4 +1,5 @@
-//! What may be the children of a group: tuples of senders, and arrays.
+//! What may be the children of a group: tuples of senders here, arrays and vectors in `array` and
+//! `vec`.
 //!
 //! # Safety
 //! The traits are unsafe to implement, and sealed: `GroupOp` relies on `launch`, `abandon` and `clear`
@@ -6,7 +7,6 @@
 
 #![expect(unsafe_code, reason = "raw slots, and unsafe traits")]
 
-use std::fmt;
 use std::mem::offset_of;
 
 use super::Group;
@@ -17,30 +17,38 @@ use crate::senders::concept::panic::{Panic, discard_payload};
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::sender::Sender;
 
-mod sealed {
+pub(super) mod sealed {
     /// Keeps the set of implementors closed.
     pub trait Sealed {}
 }
 
-/// Senders that run together: a tuple of up to twelve, or an array.
+/// Senders that run together: a tuple of up to twelve, an array, or a `Vec`.
 ///
 /// # Safety
 ///
 /// It cannot be implemented outside this crate. `launch`, `abandon` and `clear` treat each slot once, in order.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no group of senders",
-    note = "a tuple of up to twelve senders, or an array of senders, is one"
+    note = "a tuple of up to twelve senders, an array or a `Vec` of senders is one"
 )]
 pub unsafe trait Children: Sized + sealed::Sealed {
     /// What rests in the operation when the children have completed.
     type Outcomes;
     /// The places of the children in the operation.
     type Slots<G: Group<Children = Self>, R: Receiver<G::Value, G::Error>>;
-    /// How many they are.
-    const COUNT: usize;
 
     /// Puts the senders into slots.
     fn into_slots<G, R>(self) -> Self::Slots<G, R>
+    where
+        G: Group<Children = Self>,
+        R: Receiver<G::Value, G::Error>;
+
+    /// How many they are: a constant, but for a `Vec`.
+    ///
+    /// # Safety
+    ///
+    /// - `slots` points to live slots, and was not given to `abandon` or `clear`.
+    unsafe fn count<G, R>(slots: *const Self::Slots<G, R>) -> usize
     where
         G: Group<Children = Self>,
         R: Receiver<G::Value, G::Error>;
@@ -77,7 +85,8 @@ pub unsafe trait Children: Sized + sealed::Sealed {
         R: Receiver<G::Value, G::Error>;
 }
 
-/// That children have a kind number `I`: a tuple has one kind for each member, an array has kind 0.
+/// That children have a kind number `I`: a tuple has one kind for each member, an array
+/// or a `Vec` has kind 0.
 ///
 /// # Safety
 ///
@@ -86,7 +95,7 @@ pub unsafe trait Child<const I: usize>: Children {
     /// The sender of this kind.
     type Sender: Sender;
 
-    /// The slot of the child of this kind, in an array of number `element`.
+    /// The slot of the child of this kind, in an array or `Vec` of number `element`.
     ///
     /// # Safety
     ///
@@ -120,7 +129,7 @@ pub unsafe trait LocalChildren: Children {}
 
 /// Keeps the first of two panics.
 #[inline(always)]
-fn first_of(first: Option<Panic>, second: Option<Panic>) -> Option<Panic> {
+pub(super) fn first_of(first: Option<Panic>, second: Option<Panic>) -> Option<Panic> {
     match (first, second) {
         (None, second) => second,
         (first, None) => first,
@@ -140,7 +149,6 @@ macro_rules! tuples {
             type Outcomes = ($(Outcome<$S::Value, $S::Error>,)*);
             type Slots<G: Group<Children = Self>, R: Receiver<G::Value, G::Error>> =
                 ($(Slot<G, R, $i>,)*);
-            const COUNT: usize = [$($i as usize),*].len();
 
             #[inline]
             fn into_slots<G, R>(self) -> Self::Slots<G, R>
@@ -149,6 +157,15 @@ macro_rules! tuples {
                 R: Receiver<G::Value, G::Error>,
             {
                 ($(Slot::new(self.$i),)*)
+            }
+
+            #[inline(always)]
+            unsafe fn count<G, R>(_: *const Self::Slots<G, R>) -> usize
+            where
+                G: Group<Children = Self>,
+                R: Receiver<G::Value, G::Error>,
+            {
+                const { [$($i as usize),*].len() }
             }
 
             #[inline(always)]
@@ -247,7 +264,6 @@ impl sealed::Sealed for () {}
 unsafe impl Children for () {
     type Outcomes = ();
     type Slots<G: Group<Children = Self>, R: Receiver<G::Value, G::Error>> = ();
-    const COUNT: usize = 0;
 
     #[inline]
     fn into_slots<G, R>(self)
@@ -255,6 +271,15 @@ unsafe impl Children for () {
         G: Group<Children = Self>,
         R: Receiver<G::Value, G::Error>,
     {
+    }
+
+    #[inline(always)]
+    unsafe fn count<G, R>(_: *const ()) -> usize
+    where
+        G: Group<Children = Self>,
+        R: Receiver<G::Value, G::Error>,
+    {
+        0
     }
 
     #[inline]
@@ -286,132 +311,3 @@ unsafe impl Children for () {
 
 // SAFETY: there is no sender.
 unsafe impl LocalChildren for () {}
-
-impl<S: Sender, const N: usize> sealed::Sealed for [S; N] {}
-
-/// The place of an array's child, which knows its own index.
-#[repr(C)] // The slot comes first: its address is the address of the element.
-pub struct Element<G, R>
-where
-    G: Group<Children: Child<0>>,
-    R: Receiver<G::Value, G::Error>,
-{
-    slot: Slot<G, R, 0>,
-    index: usize,
-}
-
-impl<G, R> fmt::Debug for Element<G, R>
-where
-    G: Group<Children: Child<0>>,
-    R: Receiver<G::Value, G::Error>,
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Element").finish_non_exhaustive()
-    }
-}
-
-// SAFETY: the loops reach each element once, in order.
-unsafe impl<S: Sender, const N: usize> Children for [S; N] {
-    type Outcomes = [Outcome<S::Value, S::Error>; N];
-    type Slots<G: Group<Children = Self>, R: Receiver<G::Value, G::Error>> = [Element<G, R>; N];
-    const COUNT: usize = N;
-
-    #[inline]
-    fn into_slots<G, R>(self) -> Self::Slots<G, R>
-    where
-        G: Group<Children = Self>,
-        R: Receiver<G::Value, G::Error>,
-    {
-        let mut index = 0;
-        self.map(|sender| {
-            let element = Element {
-                slot: Slot::new(sender),
-                index,
-            };
-            index += 1;
-            element
-        })
-    }
-
-    #[inline]
-    unsafe fn launch<G, R>(slots: *mut Self::Slots<G, R>)
-    where
-        G: Group<Children = Self>,
-        R: Receiver<G::Value, G::Error>,
-    {
-        let first: *mut Element<G, R> = slots.cast();
-        for element in 0..N {
-            // SAFETY: within the array; the rest is the same contract. The caller's count keeps the
-            //         array alive when the last child has completed.
-            unsafe { Slot::<G, R, 0>::launch(first.add(element).cast()) };
-        }
-    }
-
-    #[inline]
-    unsafe fn abandon<G, R>(slots: *mut Self::Slots<G, R>) -> Option<Panic>
-    where
-        G: Group<Children = Self>,
-        R: Receiver<G::Value, G::Error>,
-    {
-        let first: *mut Element<G, R> = slots.cast();
-        let mut panicked = None;
-        for element in 0..N {
-            // SAFETY: within the array; the rest is the same contract.
-            panicked = first_of(panicked, unsafe {
-                Slot::<G, R, 0>::abandon(first.add(element).cast())
-            });
-        }
-        panicked
-    }
-
-    #[inline]
-    unsafe fn clear<G, R>(slots: *mut Self::Slots<G, R>) -> Option<Panic>
-    where
-        G: Group<Children = Self>,
-        R: Receiver<G::Value, G::Error>,
-    {
-        let first: *mut Element<G, R> = slots.cast();
-        let mut panicked = None;
-        for element in 0..N {
-            // SAFETY: within the array; the rest is the same contract.
-            panicked = first_of(panicked, unsafe {
-                Slot::<G, R, 0>::clear(first.add(element).cast())
-            });
-        }
-        panicked
-    }
-}
-
-// SAFETY: `locate` goes back by the number of elements that `into_slots` noted.
-unsafe impl<S: Sender, const N: usize> Child<0> for [S; N] {
-    type Sender = S;
-
-    #[inline]
-    unsafe fn slot<G, R>(slots: *mut Self::Slots<G, R>, element: usize) -> *mut Slot<G, R, 0>
-    where
-        G: Group<Children = Self>,
-        R: Receiver<G::Value, G::Error>,
-    {
-        assert!(element < N, "there is no child number {element}");
-        // SAFETY: within live slots (the assertion and the contract).
-        unsafe { slots.cast::<Element<G, R>>().add(element).cast() }
-    }
-
-    #[inline]
-    unsafe fn locate<G, R>(slot: *mut Slot<G, R, 0>) -> (*mut Self::Slots<G, R>, usize)
-    where
-        G: Group<Children = Self>,
-        R: Receiver<G::Value, G::Error>,
-    {
-        let element: *mut Element<G, R> = slot.cast();
-        // SAFETY: the slot is the first field of a live element, which that many precede in the
-        //         array (contract).
-        unsafe {
-            let index = (*element).index;
-            (element.sub(index).cast(), index)
-        }
-    }
-}
-
-// SAFETY: every element is one.
-unsafe impl<S: LocalSender, const N: usize> LocalChildren for [S; N] {}

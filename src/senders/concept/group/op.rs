@@ -1,9 +1,32 @@
-//! The operation of a group: starts the children, counts their completions, completes the whole.
+//! The operation of a group: it launches the children, counts them, and completes.
 //!
-//! Stages, counts and orderings are described in the module above.
+//! # States
+//!
+//! | stage     | slots hold                                  | leaves by                          |
+//! |-----------|---------------------------------------------|------------------------------------|
+//! | `Pending` | the senders                                 | `start`                            |
+//! | `Running` | operations and outcomes                     | the last count                     |
+//! | `Over`    | nothing; group and receiver are gone        | never                              |
+//!
+//! # Threads
+//!
+//! `remaining` counts the children that have not completed, and one for `start`. A child that
+//! completes inside `start` on the starting thread is counted in `inline`, which belongs to that
+//! thread; `start` subtracts these together with its own count, or, if they are all, touches
+//! `remaining` not at all. Such a child finds the operation in `LAUNCHING` of its thread, which the
+//! compiler can see through: a group of `just` needs no counter. The subtraction releases the slot
+//! that was written and the last one acquires them all; `decisive` is written before a subtraction
+//! and read after the last, so it can be `Relaxed`.
 //!
 //! # Safety
-//! INV-OP-1, INV-GRP-1 and INV-GRP-2 of the module above.
+//!
+//! - INV-OP-1: from `start` to completion the operation stays in place; children reach it by raw
+//!   pointer, and no reference to the whole operation is made.
+//! - INV-GRP-1: a slot belongs to the thread that launches its child, then to the child's
+//!   completion, and after the last count to whoever counted last.
+//! - INV-GRP-2: the operation is alive while somebody holds a count: `start` holds one until it has
+//!   started every child, a child until it was counted, which is after its request to stop the
+//!   siblings has returned (INV-CB-4).
 
 #![expect(
     unsafe_code,
@@ -16,7 +39,9 @@ use std::marker::PhantomPinned;
 use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 
-use super::{Children, Finished, Group, SlotsOf};
+use super::children::Children;
+use super::slot::Finished;
+use super::{Group, SlotsOf};
 use crate::abort::{AbortGuard, abort};
 use crate::senders::concept::env::{Env, RawEnv};
 use crate::senders::concept::operation::OperationState;
@@ -76,16 +101,19 @@ pub struct GroupOp<G: Group, R: Receiver<G::Value, G::Error>> {
 }
 
 impl<G: Group, R: Receiver<G::Value, G::Error>> GroupOp<G, R> {
-    /// An operation that was not started.
+    /// An operation that is not started.
     #[inline]
     pub(super) fn new(children: G::Children, group: G, receiver: R) -> Self {
+        let slots = children.into_slots();
+        // SAFETY: the slots are alive: they are right here.
+        let count = unsafe { G::Children::count(&raw const slots) };
         Self {
-            slots: children.into_slots(),
+            slots,
             group: ManuallyDrop::new(group),
             receiver: ManuallyDrop::new(receiver),
             env: RawEnv::EMPTY,
             source: LinkedSource::new(),
-            remaining: AtomicUsize::new(G::Children::COUNT + 1),
+            remaining: AtomicUsize::new(count + 1),
             decisive: AtomicUsize::new(UNDECIDED),
             inline: Cell::new(Inline::default()),
             linked: false,
@@ -290,7 +318,7 @@ impl<G: Group, R: Receiver<G::Value, G::Error>> OperationState for GroupOp<G, R>
             }
             Self::launch(this);
             let Inline { count, decided } = (*this).inline.get();
-            if count == G::Children::COUNT {
+            if count == G::Children::count(&raw const (*this).slots) {
                 // Nobody else has a count.
                 let decisive = if decided { Self::decisive(this) } else { None };
                 return Self::complete(this, decisive);

@@ -10,8 +10,7 @@
 //! | `Empty`   | nothing               | never                                                  |
 //!
 //! # Safety
-//! INV-GRP-1 (who owns a slot) and INV-GRP-2 (how long it lives) of the module above. The receiver
-//! is a pointer to the slot that may be used for the whole operation, which `launch` is given.
+//! INV-GRP-1 (who owns a slot) and INV-GRP-2 (how long it lives) of `op`. The receiver is a pointer to the slot that may be used for the whole operation, which `launch` is given.
 
 #![expect(unsafe_code, reason = "a union that the state describes")]
 
@@ -20,7 +19,8 @@ use std::mem::{ManuallyDrop, MaybeUninit, needs_drop, offset_of};
 use std::ptr;
 
 use super::children::{Child, Children};
-use super::{Group, GroupOp, SlotsOf};
+use super::op::GroupOp;
+use super::{Group, SlotsOf};
 use crate::senders::concept::env::Env;
 use crate::senders::concept::operation::OperationState;
 use crate::senders::concept::outcome::Outcome;
@@ -166,8 +166,8 @@ where
     /// - `this` is a slot of a live operation and may be used for the whole of it.
     #[inline(always)]
     unsafe fn parent(this: *mut Self) -> (*mut GroupOp<G, R>, usize) {
-        // SAFETY: `locate` gives the address of the field `slots` of the operation; both steps stay
-        //         within it.
+        // SAFETY: `locate` gives the address of the field `slots` of the operation, and may use all
+        //         of it; the step back stays within.
         unsafe {
             let (slots, index) = <G::Children as Child<I>>::locate(this);
             let op = slots.byte_sub(offset_of!(GroupOp<G, R>, slots));
@@ -332,12 +332,20 @@ impl<'a, G: Group, R: Receiver<G::Value, G::Error>> Finished<'a, G, R> {
         Self { slots }
     }
 
-    /// Takes the outcome of the child of kind `I` out: of a tuple's member `I`, or of an array's
-    /// (kind 0) element `element`. `None` if it was taken before.
+    /// How many children there were.
+    #[inline(always)]
+    #[must_use]
+    pub fn count(&self) -> usize {
+        // SAFETY: the slots are borrowed, and not cleared before that ends.
+        unsafe { G::Children::count(&raw const *self.slots) }
+    }
+
+    /// Takes the outcome of the child of kind `I` out: of a tuple's member `I`, or of element
+    /// `element` of an array or a `Vec` (kind 0). `None` if it was taken before.
     ///
     /// # Panics
     ///
-    /// If an array has no such element.
+    /// If an array or a `Vec` has no such element.
     #[inline(always)]
     pub fn take<const I: usize>(&mut self, element: usize) -> Option<OutcomeOf<G, I>>
     where
@@ -352,7 +360,7 @@ impl<'a, G: Group, R: Receiver<G::Value, G::Error>> Finished<'a, G, R> {
     ///
     /// # Panics
     ///
-    /// If an array has no such element.
+    /// If an array or a `Vec` has no such element.
     #[inline(always)]
     pub fn take_value<const I: usize>(&mut self, element: usize) -> Option<ValueOf<G, I>>
     where
@@ -367,7 +375,7 @@ impl<'a, G: Group, R: Receiver<G::Value, G::Error>> Finished<'a, G, R> {
 impl<G: Group, R: Receiver<G::Value, G::Error>> fmt::Debug for Finished<'_, G, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Finished")
-            .field("children", &G::Children::COUNT)
+            .field("children", &self.count())
             .finish()
     }
 }
