@@ -27,9 +27,10 @@ impl Job<'_> {
     /// The next block that nobody has taken, as offset and length.
     fn take_block(&self) -> Option<(u64, usize)> {
         let offset = self.next.get();
-        let len = self.args.block.min(self.len - offset);
+        let len = (self.len - offset).min(self.args.block);
         self.next.set(offset + len);
-        (len > 0).then_some((offset, len as usize))
+        let len = usize::try_from(len).expect("a block fits into memory");
+        (len > 0).then_some((offset, len))
     }
 }
 
@@ -61,7 +62,7 @@ fn stream<'a>(
     io: LocalIoScheduler<'a>,
     job: &'a Job<'a>,
 ) -> impl LocalSender<Value = (), Error = io::Error> + 'a {
-    repeat_with(vec![0; job.args.block as usize], move |buffer| {
+    repeat_with(aligned_buffer(job.args.block).0, move |buffer| {
         io.read_some(job.source, buffer)
             .let_value(move |(n, buffer)| {
                 if n == 0 {
@@ -92,27 +93,24 @@ fn copy(args: &Args) -> io::Result<Option<Progress>> {
         len: len.unwrap_or(0),
         next: Cell::new(0),
     };
-    let blocks = match len {
-        Some(_) if target.is_regular() => {
-            let lanes: Vec<_> = (0..args.depth).map(|_| lane(io, &job)).collect();
-            Either::Left(when_all(lanes).then(drop))
-        }
-        _ => Either::Right(stream(io, &job)),
-    };
-    let cut = match len {
-        Some(len) if target.is_regular() => Either::Left(io.ftruncate(&target, len)),
-        _ => Either::Right(ready(())),
+    let lanes = || (0..args.depth).map(|_| lane(io, &job)).collect::<Vec<_>>();
+    let (blocks, cut) = match len {
+        Some(len) if target.is_regular() => (
+            Either::Left(when_all(lanes()).then(drop)),
+            Either::Left(io.ftruncate(&target, len)),
+        ),
+        _ => (Either::Right(stream(io, &job)), Either::Right(ready(()))),
     };
     let flush = if args.sync {
         Either::Left(io.fsync(&target))
     } else {
         Either::Right(ready(()))
     };
-    let whole = blocks
-        .sequence(cut)
-        .sequence(flush)
-        .with_stop_token(STOP.token());
-    if ctx.block_on_local(whole)?.is_none() {
+    let whole = blocks.sequence(cut).sequence(flush);
+    let stopped = ctx
+        .block_on_local(whole.with_stop_token(STOP.token()))?
+        .is_none();
+    if stopped {
         return Ok(None); // stopped; the unfinished output is removed
     }
     target.publish()?;
