@@ -45,15 +45,15 @@ fn lane<'a>(
         };
         // Direct I/O moves whole sectors; what is too much at the end is cut off afterwards.
         let sectors = start..start + len.next_multiple_of(job.args.align());
-        let copy = io
-            .read_at(job.source, buffer.slice_mut(sectors.clone()), offset)
-            .try_then(move |(n, read)| enough(n, len).map(|()| read.into_inner()))
-            .let_value(move |buffer| io.write_all_at(job.target, buffer.slice(sectors), offset))
-            .then(move |written| {
-                job.progress.add(len);
-                Continue((written.into_inner(), start))
-            });
-        Either::Right(copy)
+        Either::Right(
+            io.read_at(job.source, buffer.slice_mut(sectors.clone()), offset)
+                .try_then(move |(n, read)| enough(n, len).map(|()| read.into_inner()))
+                .let_value(move |buffer| io.write_all_at(job.target, buffer.slice(sectors), offset))
+                .then(move |written| {
+                    job.progress.add(len);
+                    Continue((written.into_inner(), start))
+                }),
+        )
     })
 }
 
@@ -101,10 +101,9 @@ fn copy(args: &Args) -> io::Result<Option<Progress>> {
         ),
         _ => (Either::Right(stream(io, &job)), Either::Right(ready(()))),
     };
-    let flush = if args.sync {
-        Either::Left(io.fsync(&target))
-    } else {
-        Either::Right(ready(()))
+    let flush = match args.sync {
+        true => Either::Left(io.fsync(&target)),
+        false => Either::Right(ready(())),
     };
     let whole = blocks.sequence(cut).sequence(flush);
     let stopped = ctx
