@@ -40,6 +40,7 @@ mod upon_error;
 mod upon_stopped;
 mod when_all;
 mod with_env;
+mod when_all_vec;
 
 #[global_allocator]
 static ALLOC: common::alloc_count::CountingAlloc = common::alloc_count::CountingAlloc;
