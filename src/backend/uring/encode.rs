@@ -74,7 +74,10 @@ pub(super) fn encode(request: Request) -> squeue::Entry {
 
 /// The entry for a request that names paths.
 #[inline(always)]
-#[expect(clippy::inline_always, reason = "as for `encode`, of which it is a part")]
+#[expect(
+    clippy::inline_always,
+    reason = "as for `encode`, of which it is a part"
+)]
 fn encode_path(request: Request) -> squeue::Entry {
     match request {
         Request::Open {

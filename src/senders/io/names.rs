@@ -93,7 +93,7 @@ pub struct Rename<D = Cwd, E = Cwd> {
 }
 
 impl<D: AsFd, E: AsFd> Rename<D, E> {
-    pub(crate) const fn new(from: (D, PathArg), to: (E, PathArg), flags: u32) -> Self {
+    pub(crate) fn new(from: (D, PathArg), to: (E, PathArg), flags: u32) -> Self {
         Self {
             from: Place::new(from.0, from.1),
             to: Place::new(to.0, to.1),

@@ -156,6 +156,9 @@ mod tests {
         ] {
             assert_eq!(error.raw_os_error(), Some(libc::EINVAL));
         }
-        assert_eq!(told(&file, 7, libc::EFBIG).raw_os_error(), Some(libc::EFBIG));
+        assert_eq!(
+            told(&file, 7, libc::EFBIG).raw_os_error(),
+            Some(libc::EFBIG)
+        );
     }
 }

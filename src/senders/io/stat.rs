@@ -102,7 +102,12 @@ impl Kind for StatPath {
         } else {
             libc::AT_SYMLINK_NOFOLLOW
         };
-        request(libc::AT_FDCWD, self.path.as_ptr(), flags, &raw mut self.answer)
+        request(
+            libc::AT_FDCWD,
+            self.path.as_ptr(),
+            flags,
+            &raw mut self.answer,
+        )
     }
 
     fn finish(self, ending: Ending) -> Outcome<Metadata, io::Error> {
