@@ -2,7 +2,7 @@
 
 pub use crate::{
     Either, Env, Executor, ExecutorScheduler, FileOps, Inline, Io, IoBufExt, IoBufMutExt,
-    IoContext, IoScheduler, LocalIoScheduler, LocalSender, OpenOptions, Outcome, RunLoop,
+    IoContext, IoScheduler, LocalIoScheduler, LocalSender, OpenOptions, Outcome, PathOps, RunLoop,
     Scheduler, Sender, SenderExt, StopSource, StopToken, TimedOut, TimedScheduler, just,
     just_error, just_from, just_stopped, let_ref, on, read_env, ready, repeat_with, starts_on,
     sync_wait, sync_wait_local, when_all,
