@@ -4,6 +4,7 @@
 mod common;
 
 mod bridge;
+mod cancel;
 mod executor;
 mod inline;
 mod io_context;
