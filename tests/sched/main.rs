@@ -9,3 +9,5 @@ mod executor;
 mod inline;
 mod io_context;
 mod run_loop;
+mod scope;
+mod shutdown;
