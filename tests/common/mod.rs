@@ -11,6 +11,7 @@ pub(crate) mod files;
 pub(crate) mod manual;
 pub(crate) mod not_connectable;
 pub(crate) mod outcomes;
+pub(crate) mod pipes;
 pub(crate) mod race;
 pub(crate) mod receivers;
 pub(crate) mod wait;

@@ -4,7 +4,10 @@
 mod common;
 
 mod bridge;
+mod cancel;
 mod executor;
 mod inline;
 mod io_context;
 mod run_loop;
+mod scope;
+mod shutdown;
