@@ -66,8 +66,8 @@
 //!
 //! # I/O
 //!
-//! [`FileOps`] has the operations as methods of both handles. They take anything that is `AsFd`, and
-//! buffers of many types, owned or borrowed: a blocking consumer returns when the kernel has given
+//! [`FileOps`] has the operations on descriptors as methods of both handles, [`PathOps`] those on
+//! paths. They take anything that is `AsFd`, and buffers of many types, owned or borrowed: a blocking consumer returns when the kernel has given
 //! everything back.
 //!
 //! ```
