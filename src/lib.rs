@@ -1,4 +1,148 @@
 //! `std::execution` (P2300 senders and receivers) for Rust, with real Linux I/O under it.
+//!
+//! # Senders
+//!
+//! A [`Sender`] describes work and does nothing by itself. Its `Value` and `Error` say what it may
+//! complete with; besides, work may be *stopped*, and a panic of user code travels to whoever waits.
+//! A consumer runs it: [`sync_wait`] blocks the thread and returns `Ok(Some(value))`, `Ok(None)` for
+//! stopped, or `Err(error)`.
+//!
+//! ```
+//! use sendio::prelude::*;
+//!
+//! let work = just(20).then(|n| n + 1).let_value(|n| just(n * 2));
+//! assert_eq!(sync_wait(work), Ok(Some(42)));
+//! ```
+//!
+//! # Composing
+//!
+//! [`SenderExt`] has the adaptors as methods: [`then`](SenderExt::then) changes a value,
+//! [`let_value`](SenderExt::let_value) continues with another sender,
+//! [`map_err`](SenderExt::map_err) and [`let_error`](SenderExt::let_error) do the same for errors,
+//! [`finally`](SenderExt::finally) cleans up, [`when_all`] runs several at the same time,
+//! [`repeat_with`] loops. Error types have to agree: `map_err`, `err_into`, and for senders that
+//! cannot fail [`cast_err`](SenderExt::cast_err).
+//!
+//! ```
+//! use sendio::prelude::*;
+//!
+//! fn parse(text: &str) -> impl Sender<Value = u32, Error = String> + Send {
+//!     ready(text.to_owned()).try_then(|text| text.parse().map_err(|_| format!("what is {text:?}?")))
+//! }
+//!
+//! let sum = when_all((parse("40"), parse("2"))).then(|(a, b)| a + b);
+//! assert_eq!(sync_wait(sum), Ok(Some(42)));
+//! assert_eq!(sync_wait(parse("two")), Err("what is \"two\"?".to_owned()));
+//! ```
+//!
+//! A function that returns `impl Sender<Value = T, Error = E> + Send` says all there is to say. A
+//! branch returns [`Either`], recursion a [`boxed`](SenderExt::boxed) sender.
+//!
+//! # Running
+//!
+//! Work runs where it is started, unless a [`Scheduler`] is asked: [`starts_on`], [`on`] and
+//! [`continues_on`](SenderExt::continues_on) move it. An [`IoContext`] is a loop on its own thread
+//! that runs I/O, timers and scheduled work; [`block_on`](IoContext::block_on) drives it until one
+//! sender has completed, [`scope`](IoContext::scope) until all senders spawned in it have,
+//! [`run`](IoContext::run) until it is asked to stop.
+//!
+//! ```
+//! use sendio::prelude::*;
+//! use std::time::Duration;
+//!
+//! let ctx = IoContext::new()?;
+//! let io = ctx.scheduler();
+//! ctx.scope(|scope| {
+//!     for millis in [2, 1] {
+//!         let nap = io.schedule_after(Duration::from_millis(millis));
+//!         scope.spawn(nap.upon_error(|error| panic!("{error}")));
+//!     }
+//! });
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! [`IoContext::scheduler`] may be used on any thread; [`IoContext::local`] only on the context's,
+//! and then pipelines may hold `Rc` and `Cell`.
+//!
+//! # I/O
+//!
+//! [`FileOps`] has the operations on descriptors as methods of both handles, [`PathOps`] those on
+//! paths. They take anything that is `AsFd`, and buffers of many types, owned or borrowed: a blocking consumer returns when the kernel has given
+//! everything back.
+//!
+//! ```
+//! use sendio::prelude::*;
+//!
+//! let dir = tempfile::tempdir()?;
+//! let path = dir.path().join("greeting");
+//! let ctx = IoContext::new()?;
+//! let io = ctx.scheduler();
+//!
+//! let write = io
+//!     .open(&path, OpenOptions::new().write(true).create(true))
+//!     .let_value(|file| io.write_all_at(file, "hello", 0));
+//! ctx.block_on(write)?;
+//!
+//! let file = std::fs::File::open(&path)?;
+//! let mut buffer = [0; 16];
+//! let (n, bytes) = ctx.block_on(io.read_at(&file, &mut buffer, 0))?.unwrap();
+//! assert_eq!(&bytes[..n], b"hello");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Stopping
+//!
+//! Work sees a [`StopToken`]; [`StopSource::request_stop`] asks it to stop. What is delivered is what
+//! happened: a read that succeeded meanwhile is a value. [`timeout`](SenderExt::timeout) and
+//! `when_all` ask by themselves. See `docs/CANCELLATION.md`.
+//!
+//! ```
+//! use sendio::prelude::*;
+//! use std::time::Duration;
+//!
+//! let ctx = IoContext::new()?;
+//! let stop = StopSource::new();
+//! let hour = ctx.scheduler().schedule_after(Duration::from_secs(3600));
+//! std::thread::scope(|threads| {
+//!     threads.spawn(|| stop.request_stop());
+//!     assert_eq!(ctx.block_on(hour.with_stop_token(stop.token()))?, None);
+//!     Ok::<(), std::io::Error>(())
+//! })?;
+//!
+//! let late = ctx.scheduler().schedule_after(Duration::from_secs(3600));
+//! let error = ctx.block_on(late.timeout(ctx.scheduler(), Duration::from_millis(1))).unwrap_err();
+//! assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # A scheduler of your own
+//!
+//! Whatever can run a [`Task`] is an [`Executor`], and [`ExecutorScheduler`] makes it a scheduler that
+//! works in every algorithm, without `unsafe` and without an allocation per task.
+//!
+//! ```
+//! use sendio::{Task, prelude::*};
+//! use std::sync::mpsc;
+//!
+//! #[derive(Clone)]
+//! struct Worker(mpsc::Sender<Task>);
+//! impl Executor for Worker {
+//!     fn execute(&self, task: Task) {
+//!         let _ = self.0.send(task); // with no worker left the task is dropped: stopped
+//!     }
+//! }
+//!
+//! let (queue, tasks) = mpsc::channel::<Task>();
+//! let worker = std::thread::spawn(|| tasks.into_iter().for_each(Task::run));
+//! let there = worker.thread().id();
+//! let ran = starts_on(ExecutorScheduler::new(Worker(queue)), just_from(|| std::thread::current().id()));
+//! assert_eq!(sync_wait(ran), Ok(Some(there)));
+//! worker.join().unwrap();
+//! ```
+//!
+//! # Features
+//!
+//! - `bytes`: `Bytes` and `BytesMut` of the `bytes` crate as buffers.
 
 mod abort;
 mod backend;
@@ -148,4 +292,36 @@ pub mod io {
     pub use crate::senders::io::sync::Fsync;
     pub use crate::senders::io::vectored::{Readv, Writev};
     pub use crate::senders::io::write::{Write, WriteAll};
+}
+
+/// The types of factories, for naming a sender.
+pub mod factory {
+    pub use crate::senders::factory::just::{
+        Just, JustOp, Known, KnownError, KnownStopped, KnownValue,
+    };
+    pub use crate::senders::factory::just_from::{JustFrom, KnownFrom};
+    pub use crate::senders::factory::read_env::{KnownEnv, ReadEnv};
+}
+
+/// The documents of the repository; their examples are tests.
+#[cfg(any(doc, doctest))]
+pub mod _documentation {
+    #[doc = include_str!("../docs/ARCHITECTURE.md")]
+    pub mod architecture {}
+    #[doc = include_str!("../docs/CANCELLATION.md")]
+    pub mod cancellation {}
+    #[doc = include_str!("../CHANGELOG.md")]
+    pub mod changelog {}
+    #[doc = include_str!("../docs/CONFORMANCE.md")]
+    pub mod conformance {}
+    #[doc = include_str!("../CONTRIBUTING.md")]
+    pub mod contributing {}
+    #[doc = include_str!("../docs/DECISIONS.md")]
+    pub mod decisions {}
+    #[doc = include_str!("../README.md")]
+    pub mod readme {}
+    #[doc = include_str!("../docs/SAFETY.md")]
+    pub mod safety {}
+    #[doc = include_str!("../docs/TESTING.md")]
+    pub mod testing {}
 }

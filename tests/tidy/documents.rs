@@ -49,6 +49,18 @@ fn prose_lines(text: &str) -> Vec<(usize, String)> {
     lines
 }
 
+/// Documents that do not have exactly one title, in their first line.
+pub(crate) fn wrong_titles(path: &str, text: &str) -> Vec<String> {
+    let lines = prose_lines(text);
+    let titles = lines.iter().filter(|(_, line)| line.starts_with("# "));
+    if titles.count() == 1 && text.starts_with("# ") {
+        return Vec::new();
+    }
+    vec![format!(
+        "{path}: begin the document with one `# Title`; its sections have `##` and more"
+    )]
+}
+
 /// What a changelog must have for the next change to find its place.
 pub(crate) fn changelog_gaps(text: &str) -> Vec<String> {
     let first = text
@@ -168,6 +180,14 @@ fn broken_links_missing_file_is_reported() {
     let violations = broken_links("docs/A.md", text, &exists);
     assert_eq!(violations.len(), 1);
     assert!(violations[0].starts_with("docs/A.md:1: link to `gone.md`"));
+}
+
+#[test]
+fn wrong_titles_none_late_or_two_are_reported() {
+    crate::none(&wrong_titles("a.md", "# A\n\n## B\n\n```sh\n# C\n```\n"));
+    for text in ["## A\n", "\n# A\n", "# A\n# B\n"] {
+        assert_eq!(wrong_titles("a.md", text).len(), 1, "{text:?}");
+    }
 }
 
 #[test]

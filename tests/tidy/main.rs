@@ -6,6 +6,7 @@
 //!
 //! `cargo test --test tidy` runs them alone.
 
+mod citations;
 mod documents;
 mod lex;
 mod modules;
@@ -94,6 +95,28 @@ fn safety_document_lists_exactly_the_cited_invariants() {
     if let Some(safety) = tree::read("docs/SAFETY.md") {
         none(&documents::invariant_gaps(&library(), &safety));
     }
+}
+
+#[test]
+fn conformance_document_cites_tests_that_exist() {
+    let path = "docs/CONFORMANCE.md";
+    let text = tree::read(path).expect("the document exists");
+    none(&citations::unargued_rows(path, &text));
+    let testing = "docs/TESTING.md";
+    let files = tree::sources(&["src", "tests"]);
+    none(&citations::missing_tests(path, &text, &files));
+    let text = tree::read(testing).expect("the document exists");
+    none(&citations::missing_tests(testing, &text, &files));
+}
+
+#[test]
+fn documents_have_one_title() {
+    let documents = tree::files("docs", ".md")
+        .into_iter()
+        .chain(["README.md".to_owned(), "CONTRIBUTING.md".to_owned()]);
+    let texts = documents.filter_map(|path| tree::read(&path).map(|text| (path, text)));
+    let wrong = texts.flat_map(|(path, text)| documents::wrong_titles(&path, &text));
+    none(&wrong.collect::<Vec<_>>());
 }
 
 #[test]
