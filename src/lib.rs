@@ -258,12 +258,6 @@ pub mod adaptor {
     pub use crate::senders::concept::script_op::ScriptOp;
     pub use crate::senders::concept::script_receiver::{FirstReceiver, SecondReceiver};
     pub use crate::senders::concept::scripted::{Scripted, Scripting};
-    pub use crate::senders::factory::current_scheduler::{ScheduleCurrent, ScheduleCurrentScript};
-    pub use crate::senders::factory::just::{
-        Just, JustOp, Known, KnownError, KnownStopped, KnownValue,
-    };
-    pub use crate::senders::factory::just_from::{JustFrom, KnownFrom};
-    pub use crate::senders::factory::read_env::{KnownEnv, ReadEnv};
 }
 
 /// The interface between an I/O context and a kernel: for backends of your own.
@@ -296,6 +290,7 @@ pub mod io {
 
 /// The types of factories, for naming a sender.
 pub mod factory {
+    pub use crate::senders::factory::current_scheduler::{ScheduleCurrent, ScheduleCurrentScript};
     pub use crate::senders::factory::just::{
         Just, JustOp, Known, KnownError, KnownStopped, KnownValue,
     };

@@ -106,14 +106,10 @@ fn copy(args: &Args) -> io::Result<Option<Progress>> {
         false => Either::Right(ready(())),
     };
     let whole = blocks.sequence(cut).sequence(flush);
-    let stopped = ctx
-        .block_on_local(whole.with_stop_token(STOP.token()))?
-        .is_none();
-    if stopped {
-        return Ok(None); // stopped; the unfinished output is removed
+    match ctx.block_on_local(whole.with_stop_token(STOP.token()))? {
+        Some(()) => target.publish().map(|()| Some(progress)),
+        None => Ok(None), // stopped: the unfinished output is removed
     }
-    target.publish()?;
-    Ok(Some(progress))
 }
 
 fn main() -> ExitCode {

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use sendio::adaptor::{Just, KnownValue};
+use sendio::factory::{Just, KnownValue};
 use sendio::{Either, LocalSender, Outcome, Sender, SenderExt, just, sync_wait_local};
 use static_assertions::{assert_impl_all, assert_not_impl_any};
 

@@ -39,8 +39,8 @@ mod try_then;
 mod upon_error;
 mod upon_stopped;
 mod when_all;
-mod with_env;
 mod when_all_vec;
+mod with_env;
 
 #[global_allocator]
 static ALLOC: common::alloc_count::CountingAlloc = common::alloc_count::CountingAlloc;

@@ -11,7 +11,8 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use sendio::adaptor::{Just, JustFrom, KnownValue, MapErr, ReadEnv, Then, UponStopped};
+use sendio::adaptor::{MapErr, Then, UponStopped};
+use sendio::factory::{Just, JustFrom, KnownValue, ReadEnv};
 use sendio::{
     Either, Env, LocalSender, OperationState, Panic, Receiver, SendSender, Sender, SenderExt, just,
 };

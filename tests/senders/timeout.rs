@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use sendio::adaptor::{Just, KnownValue};
+use sendio::factory::{Just, KnownValue};
 use sendio::prelude::*;
 
 use crate::common::manual::{Manual, ManualHandle, manual, manual_stopping};
