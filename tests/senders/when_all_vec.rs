@@ -13,8 +13,10 @@ use crate::common::manual::{Manual, ManualHandle, manual, manual_stopping};
 use crate::common::race::race;
 use crate::common::receivers::{Probe, Trace, connect_and_start, run_traced};
 
+type Manuals<V, E> = (Vec<Manual<V, E>>, Vec<ManualHandle<V, E>>);
+
 /// That many manual senders and their handles.
-fn manuals<V: 'static, E: 'static>(count: usize) -> (Vec<Manual<V, E>>, Vec<ManualHandle<V, E>>) {
+fn manuals<V: 'static, E: 'static>(count: usize) -> Manuals<V, E> {
     (0..count).map(|_| manual()).unzip()
 }
 
