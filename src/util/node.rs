@@ -207,7 +207,7 @@ impl LocalQueue {
     }
 
     /// Moves all nodes to a new queue and leaves this one empty.
-    #[inline]
+    #[cfg(test)]
     pub(crate) fn take(&self) -> Self {
         Self {
             head: Cell::new(self.head.replace(ptr::null_mut())),

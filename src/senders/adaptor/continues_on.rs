@@ -123,9 +123,7 @@ where
 
     #[inline]
     fn second_env<'a>(&'a self, outer: impl FnOnce() -> Env<'a>) -> Env<'a> {
-        self.first_env(outer)
-            .as_transfer()
-            .with_stop_token(StopToken::NEVER)
+        self.first_env(outer).with_stop_token(StopToken::NEVER)
     }
 }
 

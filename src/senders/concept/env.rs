@@ -38,7 +38,6 @@ pub struct Env<'a> {
     stop_token: StopToken<'a>,
     scheduler: Option<SchedulerRef<'a>>,
     queries: Option<&'a QueryNode>,
-    transfer: bool,
     _thread_bound: PhantomData<*const ()>,
 }
 
@@ -109,30 +108,12 @@ impl<'a> Env<'a> {
         }
     }
 
-    /// The query that is asked first.
-    pub(crate) const fn first_query(self) -> Option<&'a QueryNode> {
-        self.queries
-    }
-
     /// This environment without queries: what may be looked at on another thread.
     pub(crate) const fn without_queries(self) -> Self {
         Self {
             queries: None,
             ..self
         }
-    }
-
-    /// Marks work that must not be refused by a bound on new work: hops of `continues_on`.
-    pub(crate) const fn as_transfer(self) -> Self {
-        Self {
-            transfer: true,
-            ..self
-        }
-    }
-
-    /// Whether this is a hop of `continues_on`.
-    pub(crate) const fn is_transfer(self) -> bool {
-        self.transfer
     }
 
     /// The same environment without its lifetime.
@@ -142,7 +123,6 @@ impl<'a> Env<'a> {
             stop_token: self.stop_token.erase(),
             scheduler: self.scheduler.map(SchedulerRef::erase),
             queries: self.queries.map(NonNull::from),
-            transfer: self.transfer,
         }
     }
 }
@@ -163,7 +143,6 @@ pub(crate) struct RawEnv {
     stop_token: RawToken,
     scheduler: Option<SchedulerRef<'static>>,
     queries: Option<NonNull<QueryNode>>,
-    transfer: bool,
 }
 
 impl RawEnv {
@@ -172,7 +151,6 @@ impl RawEnv {
         stop_token: RawToken::NEVER,
         scheduler: None,
         queries: None,
-        transfer: false,
     };
 
     /// The environment again.
@@ -189,16 +167,9 @@ impl RawEnv {
                 stop_token: self.stop_token.restore(),
                 scheduler: self.scheduler,
                 queries: self.queries.map(|node| node.as_ref()),
-                transfer: self.transfer,
                 _thread_bound: PhantomData,
             }
         }
-    }
-
-    /// The stop token of the snapshot.
-    #[inline]
-    pub(crate) const fn stop_token(self) -> RawToken {
-        self.stop_token
     }
 }
 

@@ -169,11 +169,10 @@ impl RawToken {
     /// - The source, if there is one, is alive for `'a`.
     #[inline]
     pub(crate) unsafe fn restore<'a>(self) -> StopToken<'a> {
-        let source = match self.source {
+        let source = self.source.map(|source| {
             // SAFETY: the source is alive for `'a` (contract).
-            Some(source) => Some(unsafe { source.as_ref() }),
-            None => None,
-        };
+            unsafe { source.as_ref() }
+        });
         StopToken { source }
     }
 

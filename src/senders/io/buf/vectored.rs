@@ -154,6 +154,7 @@ impl IoVecs {
     }
 
     /// Leaves out the first `done` bytes: they have been transferred.
+    #[cfg(test)]
     pub(crate) fn advance(&mut self, mut done: usize) {
         debug_assert!(done <= self.bytes(), "more was transferred than there is");
         while let Some(vec) = self.vecs.get_mut(self.first) {
