@@ -8,6 +8,8 @@ mod cancel;
 mod executor;
 mod inline;
 mod io_context;
+mod remote;
+mod ring;
 mod run_loop;
 mod scope;
 mod shutdown;
