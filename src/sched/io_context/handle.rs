@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::Core;
 use super::hop::Hop;
@@ -182,6 +183,10 @@ macro_rules! scheduler {
                 Timer::after(*self, duration)
             }
         }
+
+        // No panic of user code leaves the loop, so none finds it half changed.
+        impl<B: Backend> UnwindSafe for $Handle<'_, B> {}
+        impl<B: Backend> RefUnwindSafe for $Handle<'_, B> {}
 
         impl<B: Backend> Clone for $Handle<'_, B> {
             fn clone(&self) -> Self {

@@ -27,6 +27,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
 
 pub use builder::IoContextBuilder;
@@ -72,6 +73,10 @@ pub struct IoContext<B: Backend = DefaultBackend> {
     core: Box<Core<B>>,
     _thread_bound: PhantomData<*const ()>,
 }
+
+// No panic of user code leaves the loop, so none finds it half changed.
+impl<B: Backend> UnwindSafe for IoContext<B> {}
+impl<B: Backend> RefUnwindSafe for IoContext<B> {}
 
 /// The loop is already running, so it cannot be run from within itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,8 +10,8 @@
 //! ```text
 //!                       start, loop's thread                  start, other thread
 //! Unstarted ──┬────────────────────────────────┐      ┌──────────────────────────> Queued
-//!             └ stop requested, refused, or    │      │                              │ taken
-//!               `prepare` failed: completes    v      │                              v
+//!             └ stop requested, refused, or    │      │      taken (`prepare` failed, │
+//!               `prepare` failed: completes    v      │      stopping: completes)     v
 //!                                           Starting <───────────────────────────────┘
 //!                         room ┌───────────────┴──────────────┐ no room
 //!                              v                              v
@@ -224,7 +224,7 @@ pub struct IoOp<H: Io, K, R> {
     link: StopLink<H::Backend>,
     phase: Cell<Phase>,
     retries: Cell<u8>,
-    /// What to complete with, while `AwaitsNode`.
+    /// What to complete with: while `AwaitsNode`, and while `Queued` if it is known so early.
     kept: UnsafeCell<Option<Result<Ending, Panic>>>,
     handle: H,
     kind: UnsafeCell<ManuallyDrop<K>>,
@@ -395,10 +395,11 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                     core.taken_new();
                     (*this).phase.set(Phase::Starting);
                     // Not begun when the context was asked to stop: it does not begin any more.
-                    if StopLink::claim(Self::link(this)) && !core.is_stopping() {
-                        Self::submit(this);
-                    } else {
-                        Self::end(this, Ok(Ending::Stopped));
+                    let begins = StopLink::claim(Self::link(this)) && !core.is_stopping();
+                    match (*(*this).kept.get()).take() {
+                        Some(ending) => Self::end(this, ending),
+                        None if begins => Self::submit(this),
+                        None => Self::end(this, Ok(Ending::Stopped)),
                     }
                 }
                 Phase::Ready => Self::end(this, Ok(Ending::Stopped)),
@@ -442,9 +443,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
-    /// Starts on another thread: through the inbox.
+    /// Starts on another thread: through the inbox. `early` is how it ended before the kernel was
+    /// asked, which is told on the loop's thread like everything else.
     #[cold]
-    unsafe fn start_remote(this: *mut Self, token: RawToken) {
+    unsafe fn start_remote(this: *mut Self, token: RawToken, early: Option<Result<Ending, Panic>>) {
         // SAFETY: the operation is this thread's until it is queued; then it is the loop's.
         unsafe {
             let handle = (*this).handle;
@@ -454,6 +456,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                 RawToken::NEVER
             };
             (*this).phase.set(Phase::Queued);
+            *(*this).kept.get() = early;
             StopLink::arm(
                 Self::link(this),
                 handle.core(),
@@ -467,7 +470,11 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                 Err(rejected) => rejected,
             };
             StopLink::disarm_unqueued(Self::link(this));
-            Self::deliver(this, Ok(rejected.into_ending()));
+            let ending = match (*(*this).kept.get()).take() {
+                Some(Err(payload)) => Err(payload),
+                _ => Ok(rejected.into_ending()),
+            };
+            Self::deliver(this, ending);
         }
     }
 }
@@ -485,15 +492,18 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
                 return Self::deliver(this, Ok(Ending::Stopped));
             }
             let kind = (*this).kind.get();
-            match catch(|| (*kind).prepare()) {
-                Ok(Ok(Progress::More)) => {}
-                Ok(Ok(Progress::Done)) => return Self::deliver(this, Ok(Ending::Success(0))),
-                Ok(Err(error)) => return Self::deliver(this, Ok(Ending::Failure(error))),
-                Err(payload) => return Self::deliver(this, Err(payload)),
-            }
+            let early = match catch(|| (*kind).prepare()) {
+                Ok(Ok(Progress::More)) => None,
+                Ok(Ok(Progress::Done)) => Some(Ok(Ending::Success(0))),
+                Ok(Err(error)) => Some(Ok(Ending::Failure(error))),
+                Err(payload) => Some(Err(payload)),
+            };
             let token = token.erase();
             if !home {
-                return Self::start_remote(this, token);
+                return Self::start_remote(this, token, early);
+            }
+            if let Some(ending) = early {
+                return Self::deliver(this, ending);
             }
             (*this).phase.set(Phase::Starting);
             if K::CANCELLABLE {
