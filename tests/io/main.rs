@@ -3,7 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod child;
 mod close;
+mod crowd;
+mod drops;
 mod handle;
 mod model;
 mod open;

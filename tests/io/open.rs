@@ -57,7 +57,7 @@ on_each_handle! {
     }
 
     fn open_bad_paths_and_options_are_errors(io, cx) {
-        let mut run = |path: &str, options| cx.run(io.open(path, options).then(drop)).unwrap_err();
+        let run = |path: &str, options| cx.run(io.open(path, options).then(drop)).unwrap_err();
         assert_eq!(run("a\0b", READ).kind(), io::ErrorKind::InvalidInput);
         assert_eq!(run("", READ).kind(), io::ErrorKind::NotFound);
         assert_eq!(run(&"p".repeat(256), READ).raw_os_error(), Some(libc::ENAMETOOLONG));
