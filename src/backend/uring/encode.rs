@@ -8,13 +8,13 @@ use io_uring::{opcode, squeue};
 use crate::abort::abort;
 use crate::backend::request::Request;
 
-/// The entry for `request`, without its `user_data`.
+/// The entry for `request`, without its `user_data`. `write_flags` are those of every write.
 #[inline(always)]
 #[expect(
     clippy::inline_always,
     reason = "it folds into one store per field where it is called"
 )]
-pub(super) fn encode(request: Request) -> squeue::Entry {
+pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
     match request {
         Request::Nop => opcode::Nop::new().build(),
         Request::Read {
@@ -28,7 +28,10 @@ pub(super) fn encode(request: Request) -> squeue::Entry {
             buf,
             len,
             offset,
-        } => opcode::Write::new(Fd(fd), buf, len).offset(offset).build(),
+        } => opcode::Write::new(Fd(fd), buf, len)
+            .offset(offset)
+            .rw_flags(write_flags)
+            .build(),
         Request::Readv {
             fd,
             iovecs,
@@ -44,6 +47,7 @@ pub(super) fn encode(request: Request) -> squeue::Entry {
             offset,
         } => opcode::Writev::new(Fd(fd), iovecs, count)
             .offset(offset)
+            .rw_flags(write_flags)
             .build(),
         Request::Fsync { fd, data_only } => {
             let flags = if data_only {

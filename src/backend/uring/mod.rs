@@ -89,6 +89,8 @@ pub struct Uring {
     /// Wake-ups that were taken out of the eventfd.
     wakes_seen: Cell<u64>,
     setup: setup::Setup,
+    /// See [`setup::write_flags`].
+    write_flags: i32,
     counters: Cell<Counters>,
     /// The time of the last alert; the kernel reads it when the entry is submitted.
     alert_after: Cell<Timespec>,
@@ -291,6 +293,7 @@ unsafe impl Backend for Uring {
             at_kernel: Cell::new(0),
             wakes_seen: Cell::new(0),
             setup,
+            write_flags: setup::write_flags(),
             counters: Cell::new(Counters::default()),
             alert_after: Cell::new(Timespec::new()),
         })
@@ -304,7 +307,8 @@ unsafe impl Backend for Uring {
 
     #[inline]
     unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
-        let accepted = self.push(&encode::encode(request).user_data(user_data(slot)));
+        let accepted =
+            self.push(&encode::encode(request, self.write_flags).user_data(user_data(slot)));
         if self.iopoll && accepted {
             self.at_kernel.set(self.at_kernel.get() + 1);
         }

@@ -15,7 +15,9 @@
 
 #![expect(unsafe_code, reason = "eventfd(2), and pushing a NOP")]
 
+use std::ffi::CStr;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::{Builder, IoUring, opcode};
@@ -161,6 +163,38 @@ fn round_trip(ring: &mut IoUring) -> io::Result<()> {
     }
 }
 
+/// `RWF_NOSIGNAL` of `pwritev2(2)`.
+const RWF_NOSIGNAL: i32 = 0x100;
+
+/// Flags for writes: to a pipe or socket without reader they are an error, and raise no `SIGPIPE`.
+/// The kernel has had that flag since Linux 6.18, and refuses flags that it does not know.
+pub(crate) fn write_flags() -> i32 {
+    if release().is_some_and(|release| release >= (6, 18)) {
+        RWF_NOSIGNAL
+    } else {
+        0
+    }
+}
+
+/// The first two numbers of the kernel's release.
+fn release() -> Option<(u32, u32)> {
+    let mut name = MaybeUninit::<libc::utsname>::zeroed();
+    // SAFETY: the pointer is good for writing one `utsname`; all of it is initialised by zeroes, and
+    //         what the kernel writes ends in a NUL.
+    let release = unsafe {
+        if libc::uname(name.as_mut_ptr()) != 0 {
+            return None;
+        }
+        CStr::from_ptr((*name.as_ptr()).release.as_ptr())
+    };
+    parse_release(release.to_str().ok()?)
+}
+
+fn parse_release(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// The eventfd through which other threads wake the loop.
 pub(crate) fn eventfd() -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed; the descriptor is new and ours.
@@ -171,5 +205,20 @@ pub(crate) fn eventfd() -> io::Result<OwnedFd> {
         } else {
             Ok(OwnedFd::from_raw_fd(fd))
         }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parse_release_takes_the_first_two_numbers() {
+        assert_eq!(parse_release("6.18.44-fc-v657"), Some((6, 18)));
+        assert_eq!(parse_release("7.0-rc1"), Some((7, 0)));
+        assert_eq!(parse_release("6.9"), Some((6, 9)));
+        assert_eq!(parse_release(""), None);
+        assert_eq!(parse_release("unknown"), None);
+        assert!(release().is_some_and(|release| release >= (5, 1)));
     }
 }

@@ -146,8 +146,8 @@ pub trait FileOps: Io {
     /// Writes as much as goes at once, at the descriptor's own position: `(bytes written, buffer)`.
     /// `write(2)`.
     ///
-    /// Writing to a pipe without a reader raises `SIGPIPE` as `write(2)` does; Rust programs ignore
-    /// that signal unless told otherwise, and the error is `BrokenPipe`.
+    /// Writing to a pipe or socket without a reader is the error `BrokenPipe`. Before Linux 6.18 it
+    /// raises `SIGPIPE` as well, as `write(2)` does, which Rust programs ignore unless told otherwise.
     fn write_some<F: AsFd, B: IoBuf>(self, fd: F, buf: B) -> IoSender<Self, Write<F, B>> {
         IoSender::new(self, Write::new(fd, buf, Position::CURRENT))
     }

@@ -24,7 +24,7 @@ use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use super::open_options::{OpenFlags, OpenOptions};
 use super::path::PathArg;
-use super::target::Target;
+use super::target::{Target, without};
 use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
@@ -84,13 +84,15 @@ impl<H: Io, D: AsFd> Kind for Open<H, D> {
     }
 
     fn finish(self, ending: Ending) -> Outcome<FileHandle<H>, io::Error> {
-        match (ending, self.opened) {
+        let outcome = match (ending, self.opened) {
             (_, Some(fd)) => Outcome::Value(FileHandle::new(self.handle, fd)),
             (Ending::Failure(error), None) => Outcome::Error(error),
             (Ending::Stopped, None) => Outcome::Stopped,
             (Ending::Success(_), None) => {
                 Outcome::Error(io::Error::other("the kernel returned no descriptor"))
             }
-        }
+        };
+        // A panic in there closes the file again.
+        without(self.dir, outcome)
     }
 }

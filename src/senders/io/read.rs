@@ -17,7 +17,7 @@ use std::os::fd::AsFd;
 use super::buf::IoBufMut;
 use super::partial;
 use super::returning::BufferKind;
-use super::target::{Position, Target, transfer_len};
+use super::target::{Position, Target, conclude, transfer_len};
 use crate::backend::request::Request;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
@@ -120,10 +120,12 @@ impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         let mut this = self.0;
-        ending.into_outcome().map_value(|_| {
+        if let Ending::Success(_) = ending {
             this.filled();
-            (this.done, this.buf)
-        })
+        }
+        let done = this.done;
+        let value = |_, buf| (done, buf);
+        conclude(this.target, this.buf, ending.into_outcome(), value)
     }
 }
 
@@ -140,6 +142,8 @@ impl<F: AsFd, B: IoBufMut> BufferKind for Read<F, B> {
             Ending::Failure(error) => Err(error),
             Ending::Stopped => Err(partial::stopped(0)),
         };
+        // First, so that a panic in there does not leak the buffer.
+        drop(this.target);
         (result, this.buf)
     }
 }
@@ -194,7 +198,8 @@ impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
 
     #[inline]
     fn finish(mut self, ending: Ending) -> Outcome<B, io::Error> {
-        self.settle(ending).map_value(|()| self.0.buf)
+        let outcome = self.settle(ending);
+        conclude(self.0.target, self.0.buf, outcome, |(), buf| buf)
     }
 }
 
@@ -207,6 +212,7 @@ impl<F: AsFd, B: IoBufMut> BufferKind for ReadExact<F, B> {
             Outcome::Error(error) => Err(error),
             _ => Err(partial::stopped(0)),
         };
+        drop(self.0.target);
         (result, self.0.buf)
     }
 }

@@ -3,6 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
+use crate::senders::concept::outcome::Outcome;
+use crate::senders::concept::panic::discard;
+
 /// An owner or borrower of a descriptor, and the number it gave when the operation started.
 ///
 /// The operation neither moves nor borrows the owner mutably while a request is in flight, so the
@@ -29,6 +32,35 @@ impl<F: AsFd> Target<F> {
     #[inline]
     pub(crate) const fn fd(&self) -> RawFd {
         self.fd
+    }
+}
+
+/// The outcome of an operation that held a descriptor and a buffer: the buffer is part of the value,
+/// or dropped, and the owner of the descriptor is dropped.
+///
+/// Both are user code and may panic, each on its own: the first panic becomes the outcome, and
+/// nothing is lost by it.
+#[inline]
+pub(crate) fn conclude<F, B, T, V>(
+    target: Target<F>,
+    buf: B,
+    outcome: Outcome<T, io::Error>,
+    value: impl FnOnce(T, B) -> V,
+) -> Outcome<V, io::Error> {
+    match outcome {
+        Outcome::Value(result) => without(target, Outcome::Value(value(result, buf))),
+        Outcome::Error(error) => without(target, without(buf, Outcome::Error(error))),
+        Outcome::Stopped => without(target, without(buf, Outcome::Stopped)),
+        Outcome::Panicked(payload) => without(target, without(buf, Outcome::Panicked(payload))),
+    }
+}
+
+/// The outcome after `rest` was dropped; a panic of its destructor replaces it.
+#[inline]
+pub(crate) fn without<T, V>(rest: T, outcome: Outcome<V, io::Error>) -> Outcome<V, io::Error> {
+    match discard(rest) {
+        Ok(()) => outcome,
+        Err(payload) => outcome.replaced_by(payload),
     }
 }
 

@@ -18,7 +18,7 @@ use std::os::fd::AsFd;
 use super::buf::{IoBufs, IoBufsMut, IoVecs};
 use super::partial;
 use super::returning::BufferKind;
-use super::target::{Position, Target};
+use super::target::{Position, Target, conclude};
 use crate::backend::request::Request;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
@@ -116,10 +116,12 @@ impl<F: AsFd, B: IoBufsMut> Kind for Readv<F, B> {
 
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         let mut this = self.0;
-        ending.into_outcome().map_value(|_| {
+        if let Ending::Success(_) = ending {
             this.filled();
-            (this.done, this.bufs)
-        })
+        }
+        let done = this.done;
+        let value = |_, bufs| (done, bufs);
+        conclude(this.target, this.bufs, ending.into_outcome(), value)
     }
 }
 
@@ -136,6 +138,7 @@ impl<F: AsFd, B: IoBufsMut> BufferKind for Readv<F, B> {
             Ending::Failure(error) => Err(error),
             Ending::Stopped => Err(partial::stopped(0)),
         };
+        drop(this.target);
         (result, this.bufs)
     }
 }
@@ -166,8 +169,10 @@ impl<F: AsFd, B: IoBufs> Kind for Writev<F, B> {
     }
 
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
-        let this = self.0;
-        ending.into_outcome().map_value(|_| (this.done, this.bufs))
+        let Vectored {
+            target, bufs, done, ..
+        } = self.0;
+        conclude(target, bufs, ending.into_outcome(), |_, bufs| (done, bufs))
     }
 }
 
@@ -181,6 +186,7 @@ impl<F: AsFd, B: IoBufs> BufferKind for Writev<F, B> {
             Ending::Failure(error) => Err(error),
             Ending::Stopped => Err(partial::stopped(0)),
         };
+        drop(this.target);
         (result, this.bufs)
     }
 }

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use super::buf::IoBuf;
 use super::partial;
 use super::returning::BufferKind;
-use super::target::{Position, Target, transfer_len};
+use super::target::{Position, Target, conclude, transfer_len};
 use crate::backend::request::Request;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
@@ -108,8 +108,10 @@ impl<F: AsFd, B: IoBuf> Kind for Write<F, B> {
 
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
-        let this = self.0;
-        ending.into_outcome().map_value(|_| (this.done, this.buf))
+        let Writing {
+            target, buf, done, ..
+        } = self.0;
+        conclude(target, buf, ending.into_outcome(), |_, buf| (done, buf))
     }
 }
 
@@ -123,6 +125,8 @@ impl<F: AsFd, B: IoBuf> BufferKind for Write<F, B> {
             Ending::Failure(error) => Err(error),
             Ending::Stopped => Err(partial::stopped(0)),
         };
+        // First, so that a panic in there does not leak the buffer.
+        drop(this.target);
         (result, this.buf)
     }
 }
@@ -171,7 +175,8 @@ impl<F: AsFd, B: IoBuf> Kind for WriteAll<F, B> {
 
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<B, io::Error> {
-        self.settle(ending).map_value(|()| self.0.buf)
+        let outcome = self.settle(ending);
+        conclude(self.0.target, self.0.buf, outcome, |(), buf| buf)
     }
 }
 
@@ -184,6 +189,7 @@ impl<F: AsFd, B: IoBuf> BufferKind for WriteAll<F, B> {
             Outcome::Error(error) => Err(error),
             _ => Err(partial::stopped(0)),
         };
+        drop(self.0.target);
         (result, self.0.buf)
     }
 }
