@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use sendio::prelude::*;
 use support::{Args, Output, Progress, aligned_buffer, enough};
 
+#[path = "cp/support.rs"]
 mod support;
 
 /// Ctrl-C requests stop here, and every operation of the copy hears it.
