@@ -7,9 +7,16 @@
 use std::io::Write;
 
 /// Prints `message` to stderr and aborts the process.
+#[inline(always)]
+pub(crate) fn abort(message: &str) -> ! {
+    print_and_abort(&message)
+}
+
+/// The C ABI tells callers that this does not unwind, so that a destructor that may abort needs no
+/// landing pad.
 #[cold]
 #[inline(never)]
-pub(crate) fn abort(message: &str) -> ! {
+extern "C" fn print_and_abort(message: &&str) -> ! {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "sendio: {message}; aborting");
     #[expect(

@@ -133,21 +133,22 @@ impl Uring {
     }
 
     /// Puts an entry into the queue, submitting the queue first if it is full.
+    #[inline(always)]
     fn push(&self, entry: &squeue::Entry) -> bool {
-        // SAFETY: not used across `flush`. The entry names memory that is valid as INV-SLOT-1 says,
-        //         or none.
+        // SAFETY: neither view is used across `flush`. The entry names memory that is valid as
+        //         INV-SLOT-1 says, or none.
         unsafe {
-            if self.queues().submission.push(entry).is_ok() {
-                return true;
+            // Looked at beforehand, so that the entry is put together in its place in the queue.
+            if self.queues().submission.is_full() {
+                self.flush();
             }
+            self.queues().submission.push(entry).is_ok()
         }
-        self.flush();
-        // SAFETY: as above.
-        unsafe { self.queues().submission.push(entry).is_ok() }
     }
 
     /// Submits what is queued without looking at completions.
     #[cold]
+    #[inline(never)]
     fn flush(&self) {
         if let Err(error) = self.enter_kernel(0, EnterFlags::empty(), None)
             && !is_passing(&error)
@@ -305,7 +306,7 @@ unsafe impl Backend for Uring {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
         let accepted =
             self.push(&encode::encode(request, self.write_flags).user_data(user_data(slot)));

@@ -198,7 +198,7 @@ impl<B: Backend> Core<B> {
     /// this is no continuation of work that runs on it, or everything ends.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
-        self.draining.get() || (self.inbox.is_refusing() && !self.turning.get())
+        self.draining.get() || (!self.turning.get() && self.inbox.is_refusing())
     }
 
     pub(super) fn accept_again(&self) {
@@ -226,7 +226,7 @@ impl<B: Backend> Core<B> {
     /// # Safety
     ///
     /// - Owner thread. `slot` and what `request` names keep INV-SLOT-1 from now on.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn submit(
         &self,
         slot: NonNull<CompletionSlot<B>>,

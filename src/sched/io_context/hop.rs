@@ -63,6 +63,7 @@ unsafe impl<H: Io> Sender for Hop<H> {
     type Value = ();
     type Error = Infallible;
     type Operation<R: Receiver<(), Infallible>> = HopOp<H, R>;
+    const DEFERS: bool = true;
 
     #[inline]
     fn connect<R: Receiver<(), Infallible>>(self, receiver: R) -> HopOp<H, R> {

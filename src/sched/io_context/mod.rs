@@ -13,6 +13,7 @@ mod builder;
 pub(crate) mod core;
 pub(crate) mod handle;
 pub(crate) mod hop;
+mod kind;
 pub(crate) mod metrics;
 pub(crate) mod op;
 pub(crate) mod schedule;

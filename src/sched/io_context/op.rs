@@ -47,11 +47,11 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::marker::PhantomPinned;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
-use super::core::Rejected;
 use super::handle::{Io, LocalIoScheduler};
+pub use super::kind::{Ending, Kind, Progress};
 use super::stop_link::StopLink;
 use super::verdict::{Verdict, final_verdict, verdict};
 use crate::abort::abort;
@@ -66,86 +66,6 @@ use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::sender::Sender;
 use crate::senders::stop::RawToken;
 use crate::util::node::{Node, Signal};
-
-/// How an operation ended, before its kind has given it a meaning.
-#[derive(Debug)]
-pub enum Ending {
-    /// The last result of the kernel: zero or more.
-    Success(u32),
-    /// The kernel, or a check before it, refused.
-    Failure(io::Error),
-    /// It was asked to stop before it did anything more.
-    Stopped,
-}
-
-impl Rejected {
-    /// How an operation ends that was rejected.
-    pub(super) fn into_ending(self) -> Ending {
-        match self {
-            Self::Stopped => Ending::Stopped,
-            Self::Full => Ending::Failure(io::Error::new(
-                io::ErrorKind::WouldBlock,
-                "the context's bound on waiting work from other threads is reached",
-            )),
-        }
-    }
-}
-
-impl Ending {
-    /// The outcome of an operation that completes with the kernel's result.
-    #[inline]
-    pub fn into_outcome(self) -> Outcome<u32, io::Error> {
-        match self {
-            Self::Success(result) => Outcome::Value(result),
-            Self::Failure(error) => Outcome::Error(error),
-            Self::Stopped => Outcome::Stopped,
-        }
-    }
-}
-
-/// What an operation does after a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// It is complete.
-    Done,
-    /// It makes another request.
-    More,
-}
-
-/// What distinguishes one operation from the others.
-///
-/// The functions are called on the loop's thread, but `prepare` on the one that starts. The value is
-/// pinned from `prepare` to the last result: pointers into it may be given to the kernel, and it is
-/// not touched while a request is at the kernel. All may panic except `request`.
-pub trait Kind: Sized {
-    /// What the operation completes with.
-    type Value;
-    /// Whether a stop request is passed on to the kernel.
-    const CANCELLABLE: bool = true;
-    /// Whether the first result of the kernel counts, whatever it is: for a request that must not be
-    /// made twice. Otherwise an interruption is tried again, and `ECANCELED` means *stopped*.
-    const FINAL: bool = false;
-
-    /// The first step, before anything is submitted: the place to ask for descriptors and to check
-    /// arguments. `Done` completes without the kernel, with a result of zero.
-    #[inline]
-    fn prepare(&mut self) -> io::Result<Progress> {
-        Ok(Progress::More)
-    }
-
-    /// The next request.
-    fn request(&mut self) -> Request;
-
-    /// A request had this result, zero or more.
-    #[inline]
-    fn advance(&mut self, result: u32) -> Progress {
-        let _ = result;
-        Progress::Done
-    }
-
-    /// Turns the ending into the outcome, and drops everything that the operation holds.
-    fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error>;
-}
 
 /// The sender of every operation of an I/O context: the handle, and what kind of operation it is.
 #[derive(Clone, Debug)]
@@ -183,11 +103,12 @@ unsafe impl<H: Io, K: Kind> Sender for IoSender<H, K> {
     fn connect<R: Receiver<K::Value, io::Error>>(self, receiver: R) -> IoOp<H, K, R> {
         IoOp {
             slot: CompletionSlot::new(IoOp::<H, K, R>::TABLE),
-            node: Node::new(IoOp::<H, K, R>::ran),
-            link: StopLink::new(IoOp::<H, K, R>::act),
+            node: UnsafeCell::new(MaybeUninit::uninit()),
+            link: UnsafeCell::new(MaybeUninit::uninit()),
+            listening: Cell::new(false),
             phase: Cell::new(Phase::Unstarted),
             retries: Cell::new(0),
-            kept: UnsafeCell::new(None),
+            kept: UnsafeCell::new(MaybeUninit::uninit()),
             handle: self.handle,
             kind: UnsafeCell::new(ManuallyDrop::new(self.kind)),
             receiver: UnsafeCell::new(ManuallyDrop::new(receiver)),
@@ -204,6 +125,8 @@ unsafe impl<B: Backend, K: Kind> LocalSender for IoSender<LocalIoScheduler<'_, B
 enum Phase {
     Unstarted,
     Queued,
+    /// Queued only to be completed at home: how it ends is known.
+    QueuedEnded,
     Starting,
     StopWanted,
     Backlogged,
@@ -220,12 +143,16 @@ const RETRIES_MAX: u8 = 32;
 #[repr(C)] // The slot comes first: its address is the address of the operation (INV-SLOT-3).
 pub struct IoOp<H: Io, K, R> {
     slot: CompletionSlot<H::Backend>,
-    node: Node,
-    link: StopLink<H::Backend>,
+    /// Initialised when the operation is queued, in the inbox or as ready.
+    node: UnsafeCell<MaybeUninit<Node>>,
+    /// Initialised when `listening` is set: an operation that nobody can stop has none.
+    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
+    /// The link is armed.
+    listening: Cell<bool>,
     phase: Cell<Phase>,
     retries: Cell<u8>,
-    /// What to complete with: while `AwaitsNode`, and while `Queued` if it is known so early.
-    kept: UnsafeCell<Option<Result<Ending, Panic>>>,
+    /// What to complete with, while `QueuedEnded` or `AwaitsNode`; otherwise uninitialised.
+    kept: UnsafeCell<MaybeUninit<Result<Ending, Panic>>>,
     handle: H,
     kind: UnsafeCell<ManuallyDrop<K>>,
     receiver: UnsafeCell<ManuallyDrop<R>>,
@@ -243,14 +170,47 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     // Functions that take `this` require a started, incomplete operation, on the loop's thread
     // unless they say otherwise; the operation may be gone when they return.
 
+    /// Whether the link is armed.
+    #[inline]
+    unsafe fn hears(this: *mut Self) -> bool {
+        // SAFETY: alive.
+        K::CANCELLABLE && unsafe { (*this).listening.get() }
+    }
+
     #[inline]
     unsafe fn of_slot(slot: NonNull<CompletionSlot<H::Backend>>) -> *mut Self {
         slot.as_ptr().cast()
     }
 
+    #[inline]
     unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
         // SAFETY: a field of a live operation.
-        unsafe { NonNull::new_unchecked(&raw mut (*this).link) }
+        unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
+    }
+
+    /// Makes the stop link and arms it with `token`; any thread, in `start`, or the loop's.
+    #[inline]
+    unsafe fn listen(this: *mut Self, token: RawToken, submitting: bool) {
+        // SAFETY: not listening, so the place of the link is free; in place until the end, which
+        //         disarms it (INV-STOP-1). `listening` is set before a callback may run.
+        unsafe {
+            Self::link(this).write(StopLink::new(Self::act));
+            (*this).listening.set(true);
+            let core = (*(&raw const (*this).handle)).core();
+            let slot = Self::slot(this).as_ptr();
+            StopLink::arm(Self::link(this), core, slot, token, submitting);
+        }
+    }
+
+    /// Makes the node, for a queue.
+    #[inline]
+    unsafe fn make_node(this: *mut Self) -> NonNull<Node> {
+        // SAFETY: a field of a live operation, in no queue.
+        unsafe {
+            let node: NonNull<Node> = NonNull::new_unchecked((&raw mut (*this).node).cast());
+            node.write(Node::new(Self::ran));
+            node
+        }
     }
 
     #[inline]
@@ -260,7 +220,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Submits the next request.
-    #[inline]
+    #[inline(always)]
     unsafe fn submit(this: *mut Self) {
         // SAFETY: nothing is at the kernel, so the kind may be borrowed (INV-OP-2); slot and what
         //         the request names stay in place until the completion (INV-OP-1).
@@ -300,21 +260,40 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let core = (*(&raw const (*this).handle)).core();
             core.completed(slot, K::CANCELLABLE);
             (*this).phase.set(Phase::Starting);
-            let meaning = if K::FINAL {
-                final_verdict(completion.result)
-            } else {
-                verdict(completion.result)
-            };
+            match u32::try_from(completion.result) {
+                Ok(result) => Self::succeeded(this, result),
+                Err(_) => Self::refused(this, completion.result),
+            }
+        }
+    }
+
+    /// A request had this result.
+    #[inline(always)]
+    unsafe fn succeeded(this: *mut Self, result: u32) {
+        // SAFETY: alive, and nothing at the kernel.
+        unsafe {
+            (*this).retries.set(0);
+            let kind = (*this).kind.get();
+            match catch(|| (*kind).advance(result)) {
+                Ok(Progress::Done) => Self::end(this, Ok(Ending::Success(result))),
+                Ok(Progress::More) => Self::go_on(this),
+                Err(payload) => Self::end(this, Err(payload)),
+            }
+        }
+    }
+
+    /// A request had this result, which is less than zero.
+    #[cold]
+    unsafe fn refused(this: *mut Self, result: i32) {
+        let meaning = if K::FINAL {
+            final_verdict(result)
+        } else {
+            verdict(result)
+        };
+        // SAFETY: alive, and nothing at the kernel.
+        unsafe {
             match meaning {
-                Verdict::Success(result) => {
-                    (*this).retries.set(0);
-                    let kind = (*this).kind.get();
-                    match catch(|| (*kind).advance(result)) {
-                        Ok(Progress::Done) => Self::end(this, Ok(Ending::Success(result))),
-                        Ok(Progress::More) => Self::go_on(this),
-                        Err(payload) => Self::end(this, Err(payload)),
-                    }
-                }
+                Verdict::Success(result) => Self::succeeded(this, result),
                 Verdict::Cancelled => Self::end(this, Ok(Ending::Stopped)),
                 Verdict::Interrupted(error) if (*this).retries.get() == RETRIES_MAX => {
                     Self::end(this, Ok(Ending::Failure(error)));
@@ -334,7 +313,8 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         // SAFETY: alive, armed if cancellable, and nothing at the kernel.
         unsafe {
             let draining = (*(&raw const (*this).handle)).core().draining.get();
-            if K::CANCELLABLE && (draining || StopLink::stop_requested(Self::link(this))) {
+            let asked = || Self::hears(this) && StopLink::stop_requested(Self::link(this));
+            if K::CANCELLABLE && (draining || asked()) {
                 Self::end(this, Ok(Ending::Stopped));
             } else {
                 Self::submit(this);
@@ -347,9 +327,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     unsafe fn end(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: alive; nothing at the kernel, in no list.
         unsafe {
-            if K::CANCELLABLE && StopLink::disarm(Self::link(this)) {
+            if Self::hears(this) && StopLink::disarm(Self::link(this)) {
                 (*this).phase.set(Phase::AwaitsNode);
-                *(*this).kept.get() = Some(ending);
+                (*(*this).kept.get()).write(ending);
                 return;
             }
             Self::deliver(this, ending);
@@ -395,12 +375,21 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                     core.taken_new();
                     (*this).phase.set(Phase::Starting);
                     // Not begun when the context was asked to stop: it does not begin any more.
-                    let begins = StopLink::claim(Self::link(this)) && !core.is_stopping();
-                    match (*(*this).kept.get()).take() {
-                        Some(ending) => Self::end(this, ending),
-                        None if begins => Self::submit(this),
-                        None => Self::end(this, Ok(Ending::Stopped)),
+                    let claimed = !Self::hears(this) || StopLink::claim(Self::link(this));
+                    if claimed && !core.is_stopping() {
+                        Self::submit(this);
+                    } else {
+                        Self::end(this, Ok(Ending::Stopped));
                     }
+                }
+                Phase::QueuedEnded => {
+                    (*(&raw const (*this).handle)).core().taken_new();
+                    (*this).phase.set(Phase::Starting);
+                    if Self::hears(this) {
+                        // It has ended already; a stop request changes nothing.
+                        StopLink::claim(Self::link(this));
+                    }
+                    Self::end(this, (*(*this).kept.get()).assume_init_read());
                 }
                 Phase::Ready => Self::end(this, Ok(Ending::Stopped)),
                 _ => abort("an operation was taken from a queue in which it was not"),
@@ -411,22 +400,31 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// Stop was requested, on the loop's thread or as told by another.
     unsafe fn act(link: NonNull<StopLink<H::Backend>>) {
         // SAFETY: the link is a field of a started, incomplete operation.
+        unsafe { Self::stop(link.as_ptr().byte_sub(offset_of!(Self, link)).cast()) }
+    }
+
+    /// Ends early.
+    unsafe fn stop(this: *mut Self) {
+        // SAFETY: a started, incomplete operation, on the loop's thread.
         unsafe {
-            let this: *mut Self = link.as_ptr().byte_sub(offset_of!(Self, link)).cast();
             match (*this).phase.get() {
                 Phase::Starting => (*this).phase.set(Phase::StopWanted),
                 Phase::Backlogged => {
                     let core = (*(&raw const (*this).handle)).core();
                     core.leave_backlog(Self::slot(this));
                     (*this).phase.set(Phase::Ready);
-                    core.ready
-                        .push_back(NonNull::new_unchecked(&raw mut (*this).node));
+                    core.ready.push_back(Self::make_node(this));
                 }
-                Phase::AtKernel => StopLink::cancel_later(link),
-                Phase::AwaitsNode => match (*(*this).kept.get()).take() {
-                    Some(ending) => Self::deliver(this, ending),
-                    None => abort("an operation waited without an ending"),
-                },
+                Phase::AtKernel => {
+                    if !(*this).listening.get() {
+                        Self::listen(this, RawToken::NEVER, false);
+                    }
+                    StopLink::cancel_later(Self::link(this));
+                }
+                // Written when the phase was entered, which is left here.
+                Phase::AwaitsNode => {
+                    Self::deliver(this, (*(*this).kept.get()).assume_init_read());
+                }
                 _ => {}
             }
         }
@@ -438,7 +436,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         unsafe {
             let this = Self::of_slot(slot);
             if K::CANCELLABLE || (*this).phase.get() == Phase::Backlogged {
-                Self::act(Self::link(this));
+                Self::stop(this);
             }
         }
     }
@@ -450,27 +448,23 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         // SAFETY: the operation is this thread's until it is queued; then it is the loop's.
         unsafe {
             let handle = (*this).handle;
-            let token = if K::CANCELLABLE {
-                token
-            } else {
-                RawToken::NEVER
-            };
             (*this).phase.set(Phase::Queued);
-            *(*this).kept.get() = early;
-            StopLink::arm(
-                Self::link(this),
-                handle.core(),
-                Self::slot(this).as_ptr(),
-                token,
-                true,
-            );
-            let node = NonNull::new_unchecked(&raw mut (*this).node);
-            let rejected = match handle.core().push_new(node) {
+            let ended = early.is_some();
+            if let Some(ending) = early {
+                (*(*this).kept.get()).write(ending);
+                (*this).phase.set(Phase::QueuedEnded);
+            }
+            if K::CANCELLABLE && !token.is_never() {
+                Self::listen(this, token, true);
+            }
+            let rejected = match handle.core().push_new(Self::make_node(this)) {
                 Ok(()) => return,
                 Err(rejected) => rejected,
             };
-            StopLink::disarm_unqueued(Self::link(this));
-            let ending = match (*(*this).kept.get()).take() {
+            if Self::hears(this) {
+                StopLink::disarm_unqueued(Self::link(this));
+            }
+            let ending = match ended.then(|| (*(*this).kept.get()).assume_init_read()) {
                 Some(Err(payload)) => Err(payload),
                 _ => Ok(rejected.into_ending()),
             };
@@ -480,7 +474,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
 }
 
 impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H, K, R> {
-    #[inline]
+    #[inline(always)]
     unsafe fn start(this: *mut Self) {
         // SAFETY: the operation is alive, unstarted, and this thread's; in place for good.
         unsafe {
@@ -506,9 +500,8 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
                 return Self::deliver(this, ending);
             }
             (*this).phase.set(Phase::Starting);
-            if K::CANCELLABLE {
-                let slot = Self::slot(this).as_ptr();
-                StopLink::arm(Self::link(this), handle.core(), slot, token, false);
+            if K::CANCELLABLE && !token.is_never() {
+                Self::listen(this, token, false);
                 if (*this).phase.get() == Phase::StopWanted {
                     (*this).phase.set(Phase::Starting);
                     return Self::end(this, Ok(Ending::Stopped));

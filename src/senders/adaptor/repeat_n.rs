@@ -21,12 +21,15 @@ pub struct RepeatNScript<S> {
 impl<S: Sender<Value = ()> + Clone> RepeatNScript<S> {
     #[inline]
     fn next(&mut self) -> NextOf<Self> {
-        let sender = match self.left {
-            0 => None,
-            1 => self.sender.take(),
-            _ => self.sender.clone(),
+        if self.left == 0 {
+            return Next::Complete(Outcome::Value(()));
+        }
+        self.left -= 1;
+        let sender = if self.left > 0 {
+            self.sender.clone()
+        } else {
+            self.sender.take()
         };
-        self.left = self.left.saturating_sub(1);
         sender.map_or(Next::Complete(Outcome::Value(())), Next::First)
     }
 }

@@ -42,14 +42,19 @@ impl Frame {
         }
     }
 
-    /// Runs `body` with this frame in the list; returns whether the child completed meanwhile.
-    #[inline]
-    pub(super) fn around(&self, body: impl FnOnce()) -> bool {
-        // `step` does not unwind (INV-SND-1 of children); if one breaks that, the list would keep
-        // a pointer to a dead frame.
-        let guard = AbortGuard::new("a sender's `start` unwound");
+    /// Puts this frame into the list, until [`leave`](Frame::leave).
+    ///
+    /// What comes in between does not unwind (INV-SND-1 of children); if it did, the list would keep
+    /// a pointer to a dead frame, so the guard aborts.
+    #[inline(always)]
+    pub(super) fn enter(&self) -> AbortGuard {
         INNERMOST.with(|innermost| self.outer.set(innermost.replace(self)));
-        body();
+        AbortGuard::new("a sender's `start` unwound")
+    }
+
+    /// Takes this frame out of the list; returns whether the child completed meanwhile.
+    #[inline(always)]
+    pub(super) fn leave(&self, guard: AbortGuard) -> bool {
         INNERMOST.with(|innermost| innermost.set(self.outer.get()));
         guard.disarm();
         self.finished.get()
@@ -63,8 +68,8 @@ impl Frame {
         if innermost.is_null() || innermost != frame {
             return None;
         }
-        // SAFETY: listed frames are alive (INV-FRAME-1): `around` unlists them before it returns, and only this
-        //         thread lists frames here.
+        // SAFETY: listed frames are alive (INV-FRAME-1): a turn unlists its frame before it returns,
+        //         and only this thread lists frames here.
         let innermost = unsafe { &*innermost };
         if innermost.key != key || innermost.finished.replace(true) {
             return None;

@@ -50,6 +50,7 @@ unsafe impl<S: Sender, M: Map<S::Value, S::Error>> Sender for Mapped<S, M> {
     type Value = M::Value;
     type Error = M::Error;
     type Operation<R: Receiver<M::Value, M::Error>> = S::Operation<MapReceiver<M, R>>;
+    const DEFERS: bool = S::DEFERS;
 
     #[inline]
     fn connect<R: Receiver<M::Value, M::Error>>(self, receiver: R) -> Self::Operation<R> {

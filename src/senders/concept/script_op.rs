@@ -129,43 +129,111 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
 
     /// Runs steps until a child is under way or the receiver was completed; for scripts that loop.
     ///
+    /// The first turn is inlined into whatever resumes the loop: in a loop whose children complete
+    /// later there is no other.
+    ///
     /// # Safety
     ///
     /// - `this` is a started operation at stage `Idle`, and this thread runs its script.
     /// - The operation may be gone when this returns.
+    #[inline(always)]
     unsafe fn run_loop(this: *mut Self, first: NextOf<M>) {
-        let mut next = first;
-        loop {
-            if let Next::Complete(outcome) = next {
-                // SAFETY: the contract is the same. No frame of this loop is listed here, so an
-                //         enclosing loop recognises its own child.
-                return unsafe { Self::complete(this, outcome) };
+        // SAFETY: the contract is the same; a turn that answers has left the operation to us.
+        unsafe {
+            if let Some(next) = Self::turn(this, first) {
+                Self::run_on(this, next);
             }
-            // SAFETY: stage `Idle`: the receiver was not completed, so it may be asked.
-            let env = unsafe { (*this).receiver.env() };
-            if env.stop_token().stop_requested() {
-                next = Next::Complete(match discard(next) {
-                    Ok(()) => Outcome::Stopped,
-                    Err(payload) => Outcome::Panicked(payload),
-                });
-                continue;
-            }
-            let mut slot: MaybeUninit<NextOf<M>> = MaybeUninit::uninit();
-            // SAFETY: stage `Idle`: the operation is this thread's. The frame and its slot live
-            //         until the end of this turn; `step` may end the operation's life.
-            let finished = unsafe {
-                let key = &raw const (*this).stage;
-                let frame = Frame::new(key.cast(), slot.as_mut_ptr().cast());
-                (*this).frame = &raw const frame;
-                frame.around(|| Self::step(this, next))
-            };
-            if !finished {
-                return;
-            }
-            // SAFETY: the child completed inside its start, on this thread: `resume` has written
-            //         the slot and left the operation, alive at stage `Idle`, to this loop.
-            next = unsafe { slot.assume_init() };
         }
+    }
+
+    /// The turns after a first one whose child completed inline.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[inline(never)]
+    unsafe fn run_on(this: *mut Self, first: NextOf<M>) {
+        let mut next = first;
+        // SAFETY: as in `run_loop`.
+        while let Some(after) = unsafe { Self::turn(this, next) } {
+            next = after;
+        }
+    }
+
+    /// Does what the script said; the answer is what it says next, if the child completed inside of
+    /// its start. Without an answer, the operation may be gone.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[inline(always)]
+    unsafe fn turn(this: *mut Self, next: NextOf<M>) -> Option<NextOf<M>> {
+        // SAFETY: the contract is the same. No frame of this loop is listed here, so an enclosing
+        //         loop recognises its own child. Stage `Idle` until a child is started.
+        unsafe {
+            match next {
+                Next::Complete(outcome) => Self::complete(this, outcome),
+                Next::First(sender) if Self::stop_requested(this) => Self::stopped(this, sender),
+                Next::Second(sender) if Self::stop_requested(this) => Self::stopped(this, sender),
+                // Such a child does not complete inside of its start, so there is nothing to note.
+                Next::First(sender) if M::First::DEFERS => Self::start_first(this, sender),
+                Next::Second(sender) if M::Second::DEFERS => Self::start_second(this, sender),
+                next => return Self::framed(this, next),
+            }
+        }
+        None
+    }
+
+    /// Starts a child that may complete inside of its start; the answer is as for
+    /// [`turn`](Self::turn).
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[inline(always)]
+    unsafe fn framed(this: *mut Self, next: NextOf<M>) -> Option<NextOf<M>> {
+        let mut slot: MaybeUninit<NextOf<M>> = MaybeUninit::uninit();
+        // SAFETY: stage `Idle`: the operation is this thread's. The frame and its slot live
+        //         until the end of this turn; `step` may end the operation's life.
+        let finished = unsafe {
+            let key = &raw const (*this).stage;
+            let frame = Frame::new(key.cast(), slot.as_mut_ptr().cast());
+            (*this).frame = &raw const frame;
+            let guard = frame.enter();
+            Self::step(this, next);
+            frame.leave(guard)
+        };
+        // SAFETY: the child completed inside its start, on this thread: `resume` has written
+        //         the slot and left the operation, alive at stage `Idle`, to this loop.
+        finished.then(|| unsafe { slot.assume_init() })
+    }
+
+    /// Whether the receiver wants the loop to end.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[inline(always)]
+    unsafe fn stop_requested(this: *mut Self) -> bool {
+        // SAFETY: stage `Idle`: the receiver was not completed, so it may be asked.
+        unsafe { (*this).receiver.env() }
+            .stop_token()
+            .stop_requested()
+    }
+
+    /// Ends a loop before its next child `sender`, because stop was requested.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[cold]
+    unsafe fn stopped<T>(this: *mut Self, sender: T) {
+        let outcome = match discard(sender) {
+            Ok(()) => Outcome::Stopped,
+            Err(payload) => Outcome::Panicked(payload),
+        };
+        // SAFETY: the contract is the same.
+        unsafe { Self::complete(this, outcome) }
     }
 
     /// Does what the script said.
@@ -173,7 +241,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// # Safety
     ///
     /// - As for [`run_loop`](Self::run_loop).
-    #[inline]
+    #[inline(always)]
     unsafe fn step(this: *mut Self, next: NextOf<M>) {
         // SAFETY: the contract is the same.
         unsafe {
@@ -241,7 +309,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         // SAFETY: the contract is the same.
         unsafe {
             if M::LOOPS {
-                Self::resume(this, Next::Complete(outcome));
+                Self::resume(this, move || Next::Complete(outcome), false);
             } else {
                 Self::complete(this, outcome);
             }
@@ -289,24 +357,30 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         this: *mut Self,
         outcome: Outcome<<M::First as Sender>::Value, <M::First as Sender>::Error>,
     ) {
+        let hot = matches!(outcome, Outcome::Value(_));
         // SAFETY: the child has completed, so it may be destroyed, inside its own last call; then
         //         no child exists and the script is this thread's (INV-SCR-2).
-        let next = unsafe {
+        let outcome = unsafe {
             (*this).stage = Stage::Idle;
             let destroyed =
                 catch(|| ptr::drop_in_place(Self::storage(this).cast::<FirstOp<M, R>>()));
-            let outcome = match destroyed {
+            match destroyed {
                 Ok(()) => outcome,
                 Err(payload) => outcome.replaced_by(payload),
-            };
+            }
+        };
+        // SAFETY: stage `Idle`: the script is this thread's (INV-SCR-2).
+        let after = || unsafe {
             let script = &raw mut (*this).script;
-            catch(move || (*script).after_first(outcome))
+            Self::caught(catch(move || (*script).after_first(outcome)))
         };
         // SAFETY: stage `Idle`, and this thread runs the script. Without `LOOPS` the calls form no
         //         cycle, so the compiler can inline a whole chain.
         unsafe {
-            match Self::caught(next) {
-                next if M::LOOPS => Self::resume(this, next),
+            if M::LOOPS {
+                return Self::resume(this, after, hot);
+            }
+            match after() {
                 Next::First(sender) => Self::went_back(this, sender),
                 Next::Second(sender) => Self::start_second(this, sender),
                 Next::Complete(outcome) => Self::complete(this, outcome),
@@ -324,22 +398,29 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         this: *mut Self,
         outcome: Outcome<<M::Second as Sender>::Value, <M::Second as Sender>::Error>,
     ) {
+        let hot = matches!(outcome, Outcome::Value(_));
         // SAFETY: as in `first_completed`.
-        let next = unsafe {
+        let outcome = unsafe {
             (*this).stage = Stage::Idle;
             let destroyed =
                 catch(|| ptr::drop_in_place(Self::storage(this).cast::<SecondOp<M, R>>()));
-            let outcome = match destroyed {
+            match destroyed {
                 Ok(()) => outcome,
                 Err(payload) => outcome.replaced_by(payload),
-            };
-            let script = &raw mut (*this).script;
-            catch(move || (*script).after_second(outcome))
+            }
         };
-        // SAFETY: as in `first_completed`.
+        // SAFETY: stage `Idle`: the script is this thread's (INV-SCR-2).
+        let after = || unsafe {
+            let script = &raw mut (*this).script;
+            Self::caught(catch(move || (*script).after_second(outcome)))
+        };
+        // SAFETY: stage `Idle`, and this thread runs the script. Without `LOOPS` the calls form no
+        //         cycle, so the compiler can inline a whole chain.
         unsafe {
-            match Self::caught(next) {
-                next if M::LOOPS => Self::resume(this, next),
+            if M::LOOPS {
+                return Self::resume(this, after, hot);
+            }
+            match after() {
                 Next::First(sender) => Self::went_back(this, sender),
                 Next::Second(sender) => Self::went_back(this, sender),
                 Next::Complete(outcome) => Self::complete(this, outcome),
@@ -352,23 +433,30 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         next.unwrap_or_else(|payload| Next::Complete(Outcome::Panicked(payload)))
     }
 
-    /// Goes on after a child, here or in the frame of the loop that started it.
+    /// Goes on after a child with what the script says, here or in the frame of the loop that
+    /// started it. What is `hot` is inlined.
     ///
     /// # Safety
     ///
     /// - As for [`run_loop`](Self::run_loop).
-    #[inline]
-    unsafe fn resume(this: *mut Self, next: NextOf<M>) {
+    #[inline(always)]
+    unsafe fn resume(this: *mut Self, after: impl FnOnce() -> NextOf<M>, hot: bool) {
         // SAFETY: stage `Idle`: the operation is alive and this thread's.
         let (key, frame) = unsafe { (&raw const (*this).stage, (*this).frame) };
         if let Some(slot) = Frame::slot_of(key.cast(), frame) {
             // SAFETY: the slot belongs to the running loop of exactly this operation (the frame
             //         has its key, and is the one it noted last), so it is a `NextOf<M>`, and it
             //         is written once per turn.
-            return unsafe { slot.cast::<NextOf<M>>().write(next) };
+            return unsafe { slot.cast::<NextOf<M>>().write(after()) };
         }
         // SAFETY: the contract is the same.
-        unsafe { Self::run_loop(this, next) }
+        unsafe {
+            if hot {
+                Self::run_loop(this, after());
+            } else {
+                Self::run_on(this, after());
+            }
+        }
     }
 }
 
@@ -397,7 +485,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
                 Self::caught(entered.and_then(|()| catch(move || (*script).begin())))
             };
             if M::LOOPS {
-                Self::run_loop(this, next);
+                Self::run_on(this, next);
             } else {
                 Self::step(this, next);
             }

@@ -56,6 +56,11 @@ pub unsafe trait Sender: Sized {
     /// The operation state that this sender makes with a receiver `R`.
     type Operation<R: Receiver<Self::Value, Self::Error>>: OperationState;
 
+    /// Whether an operation of this sender never completes inside of its own `start`, on the stack of
+    /// its starter. Loops spare themselves the care for such children; `false` is always right.
+    #[doc(hidden)]
+    const DEFERS: bool = false;
+
     /// Joins the sender and a receiver into an operation that has not been started.
     #[doc(alias = "execution::connect")]
     fn connect<R: Receiver<Self::Value, Self::Error>>(self, receiver: R) -> Self::Operation<R>;
