@@ -115,8 +115,12 @@ pub unsafe trait Backend: Sized + 'static {
     /// The descriptor that becomes readable when a turn would make progress.
     fn as_fd(&self) -> BorrowedFd<'_>;
 
+    /// Takes back what made the descriptor readable so far. A wake-up, a completion or an
+    /// [`alert`](Backend::alert) that comes later makes it readable again.
+    fn quiet(&self);
+
     /// Makes the descriptor readable when `left` has passed, at a wake-up, or when the kernel has
-    /// completed something, whichever is first; `None` is without a time. Replaces earlier alerts.
+    /// completed something, whichever is first; `None` is without a time. Called after [`quiet`](Backend::quiet).
     fn alert(&self, left: Option<Duration>);
 
     /// How often the kernel was entered, and other counts.

@@ -2,4 +2,5 @@
 
 mod group;
 mod inbox;
+mod io_context;
 mod stop_source;

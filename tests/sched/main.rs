@@ -3,6 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+use common::alloc_count::CountingAlloc;
+
+#[global_allocator]
+static ALLOC: CountingAlloc = CountingAlloc;
+
+mod allocations;
 mod bridge;
 mod cancel;
 mod executor;

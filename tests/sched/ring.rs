@@ -170,10 +170,8 @@ fn read_of_a_nonblocking_pipe_waits_for_data() {
     let pipe = Pipe::new();
     let fd = std::os::fd::AsRawFd::as_raw_fd(&pipe.reader);
     // SAFETY: the descriptor is open and ours; no memory is passed.
-    assert_eq!(
-        unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) },
-        0
-    );
+    let result = unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_NONBLOCK) };
+    assert_eq!(result, 0);
     let probe = Probe::new();
     let op = connect_and_start(io.read_some(&pipe.reader, [0; 1]), probe.receiver());
     ctx.run_some().expect("idle");

@@ -43,9 +43,10 @@
 )]
 
 mod encode;
+mod nest;
 mod setup;
 
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -63,13 +64,12 @@ use super::request::Request;
 use super::slot::{Completion, CompletionSlot};
 use super::{Backend, Counters, Wait, Wake};
 use crate::abort::abort;
+use nest::Nest;
 
 /// `user_data` of cancels: their completions are ignored.
 const CANCEL: u64 = 1;
 /// `user_data` of the poll on the eventfd.
 const WAKE: u64 = 2;
-/// `user_data` of entries whose completion only makes the ring readable.
-const ALERT: u64 = 3;
 /// Everything below is no slot.
 const SLOT_MIN: u64 = 8;
 
@@ -92,8 +92,8 @@ pub struct Uring {
     /// See [`setup::write_flags`].
     write_flags: i32,
     counters: Cell<Counters>,
-    /// The time of the last alert; the kernel reads it when the entry is submitted.
-    alert_after: Cell<Timespec>,
+    /// What another loop waits for, once it has asked; `None` if the kernel gave us nothing.
+    nest: OnceCell<Option<Nest>>,
 }
 
 struct Queues {
@@ -296,7 +296,7 @@ unsafe impl Backend for Uring {
             setup,
             write_flags: setup::write_flags(),
             counters: Cell::new(Counters::default()),
-            alert_after: Cell::new(Timespec::new()),
+            nest: OnceCell::new(),
         })
     }
 
@@ -441,25 +441,32 @@ unsafe impl Backend for Uring {
     }
 
     fn as_fd(&self) -> BorrowedFd<'_> {
+        let nest = self
+            .nest
+            .get_or_init(|| Nest::new(&self.submitter, self.event.as_fd()).ok());
+        if let Some(nest) = nest {
+            return nest.as_fd();
+        }
         // SAFETY: the ring, and so its descriptor, is open as long as `self` (INV-RING-1).
         unsafe { BorrowedFd::borrow_raw(self.ring.as_ref().as_raw_fd()) }
     }
 
-    fn alert(&self, left: Option<Duration>) {
-        self.arm();
-        if let Some(left) = left {
-            // A completion makes the ring readable: of a NOP at once, or of a timeout. Several may
-            // be under way; the later ones only wake a loop that finds nothing.
-            let entry = if left.is_zero() {
-                opcode::Nop::new().build()
-            } else {
-                self.alert_after.set(Timespec::from(left));
-                opcode::Timeout::new(self.alert_after.as_ptr()).build()
-            };
-            self.push(&entry.user_data(ALERT));
+    fn quiet(&self) {
+        if let Some(Some(nest)) = self.nest.get() {
+            nest.quiet();
+            let wakes = nest::take(self.event.as_fd());
+            self.wakes_seen.set(self.wakes_seen.get() + wakes);
         }
-        if self.has_unsubmitted() {
-            self.flush();
+    }
+
+    fn alert(&self, left: Option<Duration>) {
+        let Some(Some(nest)) = self.nest.get() else {
+            return;
+        };
+        if left == Some(Duration::ZERO) || self.is_ready() {
+            nest.signal();
+        } else if let Some(left) = left {
+            nest.set_timer(left);
         }
     }
 

@@ -75,8 +75,6 @@ pub struct Core<B: Backend> {
     nested: Cell<bool>,
     /// The inbox was told that we sleep, because another loop waits for us.
     nested_asleep: Cell<bool>,
-    /// When the backend's descriptor will become readable for that loop, at the latest.
-    alerted: Cell<u64>,
     /// The loop is in a turn.
     turning: Cell<bool>,
     /// A consumer drives the loop.
@@ -116,7 +114,6 @@ impl<B: Backend> Core<B> {
             wakes_owed: Cell::new(0),
             nested: Cell::new(false),
             nested_asleep: Cell::new(false),
-            alerted: Cell::new(0),
             turning: Cell::new(false),
             driven: Cell::new(false),
             draining: Cell::new(false),
@@ -437,18 +434,14 @@ impl<B: Backend> Core<B> {
         } else {
             self.timers.next_deadline()
         };
+        // A wake-up that comes after `prepare_sleep` must not be taken back.
+        self.backend.quiet();
         let asleep = self.inbox.prepare_sleep(true);
         self.nested_asleep.set(asleep);
         let deadline = if asleep { deadline } else { Some(0) };
         let now = self.now();
-        let at = deadline.map_or(u64::MAX, |at| at.max(now));
-        // An alert that comes no later is under way; `alert` still watches for wake-ups.
-        let alerted = self.alerted.get() <= at && self.alerted.get() > now;
-        if !alerted {
-            self.alerted.set(if at == now { 0 } else { at });
-        }
-        self.backend
-            .alert((!alerted && at != u64::MAX).then(|| Duration::from_nanos(at - now)));
+        let left = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        self.backend.alert(left);
     }
 
     /// What other threads queued until now, or before a refusal: takes and runs it. What it starts is

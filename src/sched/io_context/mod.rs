@@ -241,7 +241,8 @@ impl<B: Backend> IoContext<B> {
 
 impl<B: Backend> AsFd for IoContext<B> {
     /// A descriptor that is readable when [`run_some`](IoContext::run_some) would make progress, for
-    /// use in another loop. Call `run_some` once after starting work and before each wait.
+    /// use in another loop. Call `run_some` after taking the descriptor, after starting work, and
+    /// before each wait. It may be readable once in vain. The first call makes three descriptors.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.core.nest();
         self.core.backend.as_fd()

@@ -1,0 +1,232 @@
+//! Models of `src/sched/io_context`: the shipped operations, stop links and wake-ups on a kernel made
+//! of cells, in all interleavings.
+//!
+//! Method: a backend whose requests never end unless they are cancelled, so that a stop request that
+//! is lost on its way to the loop, or a wake-up that does not arrive, is a reported deadlock.
+#![expect(unsafe_code, reason = "a backend")]
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use loom::sync::{Arc, Notify};
+use loom::thread;
+
+use crate::backend::options::Options;
+use crate::backend::request::Request;
+use crate::backend::slot::{Completion, CompletionSlot};
+use crate::backend::{Backend, Counters, Wait, Wake};
+use crate::sched::io_context::op::{Ending, IoSender, Kind};
+use crate::sched::io_context::{IoContext, IoContextBuilder};
+use crate::senders::concept::outcome::Outcome;
+use crate::senders::consumer::sync_wait::sync_wait;
+use crate::senders::ext::SenderExt;
+use crate::senders::stop::StopSource;
+
+/// Counts wake-ups, and ends the sleep.
+struct Bell {
+    notify: Notify,
+    rung: loom::sync::atomic::AtomicU64,
+}
+
+struct Waker(Arc<Bell>);
+
+impl Wake for Waker {
+    fn wake(&self) {
+        self.0.notify.notify();
+        self.0
+            .rung
+            .fetch_add(1, loom::sync::atomic::Ordering::Release);
+    }
+}
+
+/// A kernel in which reads wait until they are cancelled, and NOPs end at once.
+struct Model {
+    bell: Arc<Bell>,
+    waiting: Cell<Option<NonNull<CompletionSlot<Self>>>>,
+    over: Cell<Option<(NonNull<CompletionSlot<Self>>, i32)>>,
+}
+
+// SAFETY: each request ends once, in `reap`; the one slot is forgotten before its handler runs.
+unsafe impl Backend for Model {
+    type Slot = ();
+    type Waker = Waker;
+
+    fn new(_: &Options) -> io::Result<Self> {
+        Ok(Self {
+            bell: Arc::new(Bell {
+                notify: Notify::new(),
+                rung: loom::sync::atomic::AtomicU64::new(0),
+            }),
+            waiting: Cell::new(None),
+            over: Cell::new(None),
+        })
+    }
+
+    fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.bell))
+    }
+
+    unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
+        match request {
+            Request::Nop => self.over.set(Some((slot, 0))),
+            _ => self.waiting.set(Some(slot)),
+        }
+        true
+    }
+
+    unsafe fn cancel(&self, slot: NonNull<CompletionSlot<Self>>) -> bool {
+        assert_eq!(
+            self.waiting.take(),
+            Some(slot),
+            "the target is at the kernel"
+        );
+        self.over.set(Some((slot, -libc::ECANCELED)));
+        true
+    }
+
+    fn enter(&self, wait: Wait) -> io::Result<()> {
+        if wait != Wait::No && self.over.get().is_none() {
+            self.bell.notify.wait();
+        }
+        Ok(())
+    }
+
+    fn reap(&self, _: usize) -> usize {
+        let Some((slot, result)) = self.over.take() else {
+            return 0;
+        };
+        // SAFETY: the request was accepted, and this is its one completion.
+        unsafe { CompletionSlot::complete(slot, Completion { result, flags: 0 }) };
+        1
+    }
+
+    fn is_ready(&self) -> bool {
+        self.over.get().is_some()
+    }
+
+    fn wants_enter(&self) -> bool {
+        false
+    }
+
+    fn has_unsubmitted(&self) -> bool {
+        false
+    }
+
+    fn await_wakes(&self, count: u64) {
+        while self.bell.rung.load(loom::sync::atomic::Ordering::Acquire) < count {
+            thread::yield_now();
+        }
+    }
+
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        unreachable!("no other loop in a model")
+    }
+
+    fn quiet(&self) {}
+
+    fn alert(&self, _: Option<Duration>) {}
+
+    fn counters(&self) -> Counters {
+        Counters::default()
+    }
+}
+
+/// An operation that the model's kernel never ends by itself.
+struct Endless;
+
+impl Kind for Endless {
+    type Value = ();
+
+    fn request(&mut self) -> Request {
+        Request::Fsync {
+            fd: -1,
+            data_only: false,
+        }
+    }
+
+    fn finish(self, ending: Ending) -> Outcome<(), io::Error> {
+        ending.into_outcome().map_value(|_| ())
+    }
+}
+
+fn context() -> IoContext<Model> {
+    let builder = IoContextBuilder::<Model>::new().spin(false);
+    builder.build().expect("a model")
+}
+
+/// A pointer that is used while its target lives.
+struct Shared<T>(*const T);
+
+// SAFETY: the models join their threads before the target goes, and the target is `Sync`.
+unsafe impl<T: Sync> Send for Shared<T> {}
+
+impl<T> Shared<T> {
+    fn get<'a>(&self) -> &'a T {
+        // SAFETY: alive, since the thread is joined first.
+        unsafe { &*self.0 }
+    }
+}
+
+fn model(body: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound.get_or_insert(2);
+    builder.check(body);
+}
+
+#[test]
+fn operation_at_home_stopped_by_another_thread_ends() {
+    model(|| {
+        let ctx = context();
+        let source = Arc::new(StopSource::new());
+        let stopper = thread::spawn({
+            let source = Arc::clone(&source);
+            move || source.request_stop()
+        });
+        let sender = IoSender::new(ctx.scheduler(), Endless);
+        let ended = ctx.block_on(sender.with_stop_token(source.token()));
+        assert_eq!(ended.expect("no error"), None);
+        drop(ctx);
+        stopper.join().expect("the stopper");
+    });
+}
+
+#[test]
+fn operation_from_another_thread_stopped_at_home_ends() {
+    model(|| {
+        let ctx = context();
+        let source = Arc::new(StopSource::new());
+        let io = ctx.scheduler();
+        let handle = Shared(&raw const io);
+        let starter = thread::spawn({
+            let source = Arc::clone(&source);
+            move || {
+                let sender = IoSender::new(*handle.get(), Endless);
+                let ended = sync_wait(sender.with_stop_token(source.token()));
+                assert_eq!(ended.expect("no error"), None);
+            }
+        });
+        source.request_stop();
+        ctx.run_until_empty();
+        ctx.shutdown(std::time::Instant::now());
+        starter.join().expect("the starter");
+    });
+}
+
+#[test]
+fn last_node_of_a_completion_elsewhere_and_its_wake_up_arrive() {
+    model(|| {
+        let ctx = context();
+        let io = ctx.scheduler();
+        let handle = Shared(&raw const io);
+        // The other thread's hop wakes this loop, which may be asleep or not yet.
+        let other = thread::spawn(move || {
+            let _ = handle.get().request_stop();
+        });
+        ctx.run();
+        other.join().expect("the other thread");
+        drop(ctx);
+    });
+}
