@@ -30,6 +30,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use super::clock::Clock;
 use super::metrics::Metrics;
 use super::stop_link::StopLink;
 use super::timer::TimerEntry;
@@ -61,7 +62,7 @@ pub struct Core<B: Backend> {
     pub(super) ready: LocalQueue,
     incoming: LocalQueue,
     pub(super) timers: TimerHeap,
-    epoch: Instant,
+    clock: Clock,
     /// Operations at the kernel that can be cancelled.
     in_flight: List,
     in_flight_count: Cell<usize>,
@@ -105,7 +106,7 @@ impl<B: Backend> Core<B> {
             ready: LocalQueue::new(),
             incoming: LocalQueue::new(),
             timers: TimerHeap::new(),
-            epoch: Instant::now(),
+            clock: Clock::new(),
             in_flight: List::new(),
             in_flight_count: Cell::new(0),
             backlog: List::new(),
@@ -205,14 +206,13 @@ impl<B: Backend> Core<B> {
     /// The time of the loop's clock, in nanoseconds.
     #[inline]
     pub(crate) fn now(&self) -> u64 {
-        self.to_ticks(Instant::now())
+        self.clock.now()
     }
 
     /// A point in time on the loop's clock; one before its beginning is its beginning.
     #[inline]
     pub(crate) fn to_ticks(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.epoch);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        self.clock.ticks_of(at)
     }
 
     /// Starts `request` for `slot`, now or when there is room. `cancellable` says whether the

@@ -10,6 +10,7 @@
 #![expect(unsafe_code, reason = "queues the last node of a blocking wait")]
 
 mod builder;
+mod clock;
 pub(crate) mod core;
 pub(crate) mod handle;
 pub(crate) mod hop;

@@ -277,7 +277,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             match catch(|| (*kind).advance(result)) {
                 Ok(Progress::Done) => Self::end(this, Ok(Ending::Success(result))),
                 Ok(Progress::More) => Self::go_on(this),
-                Err(payload) => Self::end(this, Err(payload)),
+                Err(payload) => Self::end_early(this, Err(payload)),
             }
         }
     }
@@ -294,15 +294,15 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         unsafe {
             match meaning {
                 Verdict::Success(result) => Self::succeeded(this, result),
-                Verdict::Cancelled => Self::end(this, Ok(Ending::Stopped)),
+                Verdict::Cancelled => Self::end_early(this, Ok(Ending::Stopped)),
                 Verdict::Interrupted(error) if (*this).retries.get() == RETRIES_MAX => {
-                    Self::end(this, Ok(Ending::Failure(error)));
+                    Self::end_early(this, Ok(Ending::Failure(error)));
                 }
                 Verdict::Interrupted(_) => {
                     (*this).retries.set((*this).retries.get() + 1);
                     Self::go_on(this);
                 }
-                Verdict::Failure(error) => Self::end(this, Ok(Ending::Failure(error))),
+                Verdict::Failure(error) => Self::end_early(this, Ok(Ending::Failure(error))),
             }
         }
     }
@@ -315,15 +315,22 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let draining = (*(&raw const (*this).handle)).core().draining.get();
             let asked = || Self::hears(this) && StopLink::stop_requested(Self::link(this));
             if K::CANCELLABLE && (draining || asked()) {
-                Self::end(this, Ok(Ending::Stopped));
+                Self::end_early(this, Ok(Ending::Stopped));
             } else {
                 Self::submit(this);
             }
         }
     }
 
+    /// As [`end`](Self::end), for endings that are not worth being inlined.
+    #[cold]
+    unsafe fn end_early(this: *mut Self, ending: Result<Ending, Panic>) {
+        // SAFETY: the contract is the same.
+        unsafe { Self::end(this, ending) }
+    }
+
     /// Completes, now or when the stop link's node has arrived.
-    #[inline]
+    #[inline(always)]
     unsafe fn end(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: alive; nothing at the kernel, in no list.
         unsafe {
@@ -350,8 +357,15 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
+    /// As [`deliver`](Self::deliver), for outcomes that are not worth being inlined.
+    #[cold]
+    unsafe fn deliver_early(this: *mut Self, ending: Result<Ending, Panic>) {
+        // SAFETY: the contract is the same.
+        unsafe { Self::deliver(this, ending) }
+    }
+
     /// Completes the receiver.
-    #[inline]
+    #[inline(always)]
     unsafe fn deliver(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: disarmed, so nobody else holds the address.
         let (kind, receiver) = unsafe { Self::take(this) };
@@ -379,7 +393,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                     if claimed && !core.is_stopping() {
                         Self::submit(this);
                     } else {
-                        Self::end(this, Ok(Ending::Stopped));
+                        Self::end_early(this, Ok(Ending::Stopped));
                     }
                 }
                 Phase::QueuedEnded => {
@@ -389,9 +403,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                         // It has ended already; a stop request changes nothing.
                         StopLink::claim(Self::link(this));
                     }
-                    Self::end(this, (*(*this).kept.get()).assume_init_read());
+                    Self::end_early(this, (*(*this).kept.get()).assume_init_read());
                 }
-                Phase::Ready => Self::end(this, Ok(Ending::Stopped)),
+                Phase::Ready => Self::end_early(this, Ok(Ending::Stopped)),
                 _ => abort("an operation was taken from a queue in which it was not"),
             }
         }
@@ -423,7 +437,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                 }
                 // Written when the phase was entered, which is left here.
                 Phase::AwaitsNode => {
-                    Self::deliver(this, (*(*this).kept.get()).assume_init_read());
+                    Self::deliver_early(this, (*(*this).kept.get()).assume_init_read());
                 }
                 _ => {}
             }
@@ -483,7 +497,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
             let handle = (*this).handle;
             let home = handle.is_home();
             if token.stop_requested() || (home && handle.core().refuses()) {
-                return Self::deliver(this, Ok(Ending::Stopped));
+                return Self::deliver_early(this, Ok(Ending::Stopped));
             }
             let kind = (*this).kind.get();
             let early = match catch(|| (*kind).prepare()) {
@@ -504,7 +518,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
                 Self::listen(this, token, false);
                 if (*this).phase.get() == Phase::StopWanted {
                     (*this).phase.set(Phase::Starting);
-                    return Self::end(this, Ok(Ending::Stopped));
+                    return Self::end_early(this, Ok(Ending::Stopped));
                 }
             }
             Self::submit(this);
