@@ -103,8 +103,9 @@ fn remote_limit_reached_is_would_block_and_recovers() {
         .expect("a ring");
     let io = ctx.scheduler();
     for _ in 0..3 {
+        let started = AtomicBool::new(false);
         thread::scope(|threads| {
-            let starter = threads.spawn(move || {
+            let starter = threads.spawn(|| {
                 let probes: Vec<_> = (0..6).map(|_| Probe::new()).collect();
                 let ops: Vec<_> = probes
                     .iter()
@@ -125,6 +126,10 @@ fn remote_limit_reached_is_would_block_and_recovers() {
                     let error = probe.expect_error();
                     assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
                 }
+                started.store(true, Ordering::Release);
+                wait_until(soon(), "the first four have completed", || {
+                    probes[..4].iter().all(|probe| probe.count() == 1)
+                });
                 for probe in &probes[..4] {
                     probe.expect_value();
                 }
@@ -132,6 +137,9 @@ fn remote_limit_reached_is_would_block_and_recovers() {
                 drop(ops);
             });
             // Runs only when all six were started: the last two were rejected inline.
+            wait_until(soon(), "all six were started", || {
+                started.load(Ordering::Acquire) || starter.is_finished()
+            });
             wait_until(soon(), "the starter has ended", || {
                 ctx.run_some().expect("idle");
                 starter.is_finished()
