@@ -20,7 +20,10 @@ use crate::backend::slot::{Completion, CompletionSlot};
 use crate::backend::{Backend, Counters, Wait, Wake};
 use crate::sched::io_context::op::{Ending, IoSender, Kind};
 use crate::sched::io_context::{IoContext, IoContextBuilder};
+use crate::sched::executor::ExecutorScheduler;
 use crate::senders::concept::outcome::Outcome;
+use crate::senders::concept::scheduler::{Scheduler, TimedScheduler};
+use crate::senders::concept::task::{Executor, Task};
 use crate::senders::consumer::sync_wait::sync_wait;
 use crate::senders::ext::SenderExt;
 use crate::senders::stop::StopSource;
@@ -152,21 +155,26 @@ impl Kind for Endless {
     }
 }
 
-fn context() -> IoContext<Model> {
-    let builder = IoContextBuilder::<Model>::new().spin(false);
-    builder.build().expect("a model")
-}
+/// A context that other threads may use: it is dropped at the end of the model, once they have been
+/// joined or let it go.
+struct Owned(NonNull<IoContext<Model>>);
 
-/// A pointer that is used while its target lives.
-struct Shared<T>(*const T);
+impl Owned {
+    fn new() -> Self {
+        let builder = IoContextBuilder::<Model>::new().spin(false);
+        Self(NonNull::from(Box::leak(Box::new(
+            builder.build().expect("a model"),
+        ))))
+    }
 
-// SAFETY: the models join their threads before the target goes, and the target is `Sync`.
-unsafe impl<T: Sync> Send for Shared<T> {}
+    fn ctx(&self) -> &'static IoContext<Model> {
+        // SAFETY: alive until `end`, after which the models use nothing of it.
+        unsafe { self.0.as_ref() }
+    }
 
-impl<T> Shared<T> {
-    fn get<'a>(&self) -> &'a T {
-        // SAFETY: alive, since the thread is joined first.
-        unsafe { &*self.0 }
+    fn end(self) {
+        // SAFETY: it came from a box; nobody borrows it any more.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
 
@@ -179,7 +187,8 @@ fn model(body: impl Fn() + Sync + Send + 'static) {
 #[test]
 fn operation_at_home_stopped_by_another_thread_ends() {
     model(|| {
-        let ctx = context();
+        let owned = Owned::new();
+        let ctx = owned.ctx();
         let source = Arc::new(StopSource::new());
         let stopper = thread::spawn({
             let source = Arc::clone(&source);
@@ -188,45 +197,87 @@ fn operation_at_home_stopped_by_another_thread_ends() {
         let sender = IoSender::new(ctx.scheduler(), Endless);
         let ended = ctx.block_on(sender.with_stop_token(source.token()));
         assert_eq!(ended.expect("no error"), None);
-        drop(ctx);
-        stopper.join().expect("the stopper");
+        // The stopper may still be about to wake the loop: the end waits for that.
+        owned.end();
+        assert!(stopper.join().expect("the stopper"));
     });
 }
 
 #[test]
 fn operation_from_another_thread_stopped_at_home_ends() {
     model(|| {
-        let ctx = context();
-        let source = Arc::new(StopSource::new());
+        let owned = Owned::new();
+        let ctx = owned.ctx();
         let io = ctx.scheduler();
-        let handle = Shared(&raw const io);
+        let source = Arc::new(StopSource::new());
         let starter = thread::spawn({
             let source = Arc::clone(&source);
             move || {
-                let sender = IoSender::new(*handle.get(), Endless);
+                let sender = IoSender::new(io, Endless);
                 let ended = sync_wait(sender.with_stop_token(source.token()));
                 assert_eq!(ended.expect("no error"), None);
+                io.request_stop();
             }
         });
         source.request_stop();
-        ctx.run_until_empty();
-        ctx.shutdown(std::time::Instant::now());
+        ctx.run();
         starter.join().expect("the starter");
+        owned.end();
     });
 }
 
 #[test]
-fn last_node_of_a_completion_elsewhere_and_its_wake_up_arrive() {
+fn timer_at_home_stopped_by_another_thread_ends() {
     model(|| {
-        let ctx = context();
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        let source = Arc::new(StopSource::new());
+        let stopper = thread::spawn({
+            let source = Arc::clone(&source);
+            move || source.request_stop()
+        });
+        let timer = ctx.scheduler().schedule_after(Duration::MAX);
+        let ended = ctx.block_on(timer.with_stop_token(source.token()));
+        assert_eq!(ended.expect("no error"), None);
+        owned.end();
+        assert!(stopper.join().expect("the stopper"));
+    });
+}
+
+#[test]
+fn hop_of_another_thread_and_its_wake_up_arrive() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
         let io = ctx.scheduler();
-        let handle = Shared(&raw const io);
-        // The other thread's hop wakes this loop, which may be asleep or not yet.
         let other = thread::spawn(move || {
-            let _ = handle.get().request_stop();
+            assert_eq!(sync_wait(io.yield_now()), Ok(Some(())));
+            io.request_stop();
         });
         ctx.run();
         other.join().expect("the other thread");
-        drop(ctx);
+        owned.end();
+    });
+}
+
+/// Completes on a thread of its own.
+#[derive(Clone)]
+struct Elsewhere;
+
+impl Executor for Elsewhere {
+    fn execute(&self, task: Task) {
+        thread::spawn(move || task.run());
+    }
+}
+
+#[test]
+fn last_node_of_a_wait_comes_home_before_the_context_ends() {
+    model(|| {
+        let owned = Owned::new();
+        let elsewhere = ExecutorScheduler::new(Elsewhere);
+        let ended = owned.ctx().block_on(elsewhere.schedule());
+        assert_eq!(ended, Ok(Some(())));
+        // The thread that completed may still be about to wake the loop.
+        owned.end();
     });
 }
