@@ -273,7 +273,8 @@ pub mod backends {
 /// your own ([`Kind`](io::Kind)).
 pub mod io {
     pub use crate::sched::io_context::hop::{Hop, HopOp};
-    pub use crate::sched::io_context::op::{Ending, IoOp, IoSender, Kind, Progress};
+    pub use crate::sched::io_context::io_sender::IoSender;
+    pub use crate::sched::io_context::op::{Ending, IoOp, Kind, Progress};
     pub use crate::sched::io_context::schedule::Nop;
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
     pub use crate::senders::io::close::Close;

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use super::fd::BasicFd;
 use crate::backend::Backend;
 use crate::sched::io_context::handle::{Io, IoScheduler, LocalIoScheduler};
-use crate::sched::io_context::op::IoSender;
+use crate::sched::io_context::io_sender::IoSender;
 use crate::senders::io::buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut};
 use crate::senders::io::close::Close;
 use crate::senders::io::file_ops::FileOps;

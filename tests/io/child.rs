@@ -57,10 +57,8 @@ fn open_without_free_descriptors_is_an_error_and_recovers() {
         rlim_max: 64,
     };
     // SAFETY: the limit is read during the call.
-    assert_eq!(
-        unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) },
-        0
-    );
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(set, 0, "set the limit");
     let mut files = Vec::new();
     let error = loop {
         match open() {

@@ -13,7 +13,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 
 use super::core::Core;
 use super::hop::Hop;
-use super::op::IoSender;
+use super::io_sender::IoSender;
 use super::schedule::Nop;
 use super::timer::Timer;
 use crate::backend::Backend;

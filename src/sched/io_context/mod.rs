@@ -14,6 +14,7 @@ mod clock;
 pub(crate) mod core;
 pub(crate) mod handle;
 pub(crate) mod hop;
+pub(crate) mod io_sender;
 mod kind;
 pub(crate) mod metrics;
 pub(crate) mod op;
@@ -110,7 +111,6 @@ impl IoContext {
     }
 
     /// Sets options first.
-    #[must_use]
     pub fn builder() -> IoContextBuilder {
         IoContextBuilder::new()
     }

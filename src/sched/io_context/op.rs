@@ -50,76 +50,19 @@ use std::marker::PhantomPinned;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
-use super::handle::{Io, LocalIoScheduler};
+use super::handle::Io;
 pub use super::kind::{Ending, Kind, Progress};
 use super::stop_link::StopLink;
 use super::verdict::{Verdict, final_verdict, verdict};
 use crate::abort::abort;
-use crate::backend::Backend;
 use crate::backend::request::Request;
 use crate::backend::slot::{Completion, CompletionSlot, SlotTable};
-use crate::senders::concept::local::LocalSender;
 use crate::senders::concept::operation::OperationState;
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::concept::panic::{Panic, catch};
 use crate::senders::concept::receiver::Receiver;
-use crate::senders::concept::sender::Sender;
 use crate::senders::stop::RawToken;
 use crate::util::node::{Node, Signal};
-
-/// The sender of every operation of an I/O context: the handle, and what kind of operation it is.
-#[derive(Clone, Debug)]
-#[must_use = "a sender does nothing until a consumer such as `IoContext::block_on` starts it"]
-pub struct IoSender<H, K> {
-    handle: H,
-    kind: K,
-}
-
-impl<H: Io, K: Kind> IoSender<H, K> {
-    /// The operation `kind` on the context of `handle`.
-    #[inline]
-    pub(crate) const fn new(handle: H, kind: K) -> Self {
-        Self { handle, kind }
-    }
-
-    /// The same operation with its kind changed: other results of the same request.
-    #[inline]
-    pub(crate) fn map_kind<L: Kind>(self, f: impl FnOnce(K) -> L) -> IoSender<H, L> {
-        IoSender {
-            handle: self.handle,
-            kind: f(self.kind),
-        }
-    }
-}
-
-// SAFETY: `IoOp` completes exactly once, last, as its states say, and does not unwind out of
-//         `start`. It may be started on any thread if the handle is the `Send` one.
-unsafe impl<H: Io, K: Kind> Sender for IoSender<H, K> {
-    type Value = K::Value;
-    type Error = io::Error;
-    type Operation<R: Receiver<K::Value, io::Error>> = IoOp<H, K, R>;
-
-    #[inline]
-    fn connect<R: Receiver<K::Value, io::Error>>(self, receiver: R) -> IoOp<H, K, R> {
-        IoOp {
-            slot: CompletionSlot::new(IoOp::<H, K, R>::TABLE),
-            node: UnsafeCell::new(MaybeUninit::uninit()),
-            link: UnsafeCell::new(MaybeUninit::uninit()),
-            listening: Cell::new(false),
-            phase: Cell::new(Phase::Unstarted),
-            retries: Cell::new(0),
-            kept: UnsafeCell::new(MaybeUninit::uninit()),
-            handle: self.handle,
-            kind: UnsafeCell::new(ManuallyDrop::new(self.kind)),
-            receiver: UnsafeCell::new(ManuallyDrop::new(receiver)),
-            _pinned: PhantomPinned,
-        }
-    }
-}
-
-// SAFETY: started on the context's thread, to which the handle is bound, and completed by the loop
-//         there; a stop callback elsewhere only enqueues.
-unsafe impl<B: Backend, K: Kind> LocalSender for IoSender<LocalIoScheduler<'_, B>, K> {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -139,7 +82,7 @@ enum Phase {
 /// How often one result that asks for a retry is retried at once, before it counts as an error.
 const RETRIES_MAX: u8 = 32;
 
-/// The operation state of [`IoSender`].
+/// The operation state of [`IoSender`](super::io_sender::IoSender).
 #[repr(C)] // The slot comes first: its address is the address of the operation (INV-SLOT-3).
 pub struct IoOp<H: Io, K, R> {
     slot: CompletionSlot<H::Backend>,
@@ -167,21 +110,53 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         cancel: Self::cancelled_by_context,
     };
 
+    /// An operation that was not started.
+    #[inline]
+    pub(super) fn new(handle: H, kind: K, receiver: R) -> Self {
+        Self {
+            slot: CompletionSlot::new(Self::TABLE),
+            node: UnsafeCell::new(MaybeUninit::uninit()),
+            link: UnsafeCell::new(MaybeUninit::uninit()),
+            listening: Cell::new(false),
+            phase: Cell::new(Phase::Unstarted),
+            retries: Cell::new(0),
+            kept: UnsafeCell::new(MaybeUninit::uninit()),
+            handle,
+            kind: UnsafeCell::new(ManuallyDrop::new(kind)),
+            receiver: UnsafeCell::new(ManuallyDrop::new(receiver)),
+            _pinned: PhantomPinned,
+        }
+    }
+
     // Functions that take `this` require a started, incomplete operation, on the loop's thread
     // unless they say otherwise; the operation may be gone when they return.
 
     /// Whether the link is armed.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn hears(this: *mut Self) -> bool {
         // SAFETY: alive.
         K::CANCELLABLE && unsafe { (*this).listening.get() }
     }
 
+    /// The operation with this slot.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn of_slot(slot: NonNull<CompletionSlot<H::Backend>>) -> *mut Self {
         slot.as_ptr().cast()
     }
 
+    /// The part that hears stop requests.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
         // SAFETY: a field of a live operation.
@@ -189,6 +164,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Makes the stop link and arms it with `token`; any thread, in `start`, or the loop's.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn listen(this: *mut Self, token: RawToken, submitting: bool) {
         // SAFETY: not listening, so the place of the link is free; in place until the end, which
@@ -203,6 +182,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Makes the node, for a queue.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn make_node(this: *mut Self) -> NonNull<Node> {
         // SAFETY: a field of a live operation, in no queue.
@@ -213,6 +196,11 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
+    /// The slot, with the provenance of the whole.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn slot(this: *mut Self) -> NonNull<CompletionSlot<H::Backend>> {
         // SAFETY: the first field, with the provenance of the whole.
@@ -220,6 +208,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Submits the next request.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline(always)]
     unsafe fn submit(this: *mut Self) {
         // SAFETY: nothing is at the kernel, so the kind may be borrowed (INV-OP-2); slot and what
@@ -239,11 +231,21 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
+    /// The request again, for a slot that waited for room.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn request_again(slot: NonNull<CompletionSlot<H::Backend>>) -> Request {
         // SAFETY: in the backlog, so not at the kernel: the kind may be borrowed (INV-OP-2).
         unsafe { (*(*Self::of_slot(slot)).kind.get()).request() }
     }
 
+    /// There was room: the request is at the kernel.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn started(slot: NonNull<CompletionSlot<H::Backend>>) -> bool {
         // SAFETY: it was in the backlog, so it is alive.
         unsafe { (*Self::of_slot(slot)).phase.set(Phase::AtKernel) };
@@ -251,6 +253,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// The kernel's final result.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn completed(slot: NonNull<CompletionSlot<H::Backend>>, completion: Completion) {
         // SAFETY: at the kernel until now (INV-SLOT-2), so alive; from here on the kind may be
@@ -268,6 +274,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// A request had this result.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline(always)]
     unsafe fn succeeded(this: *mut Self, result: u32) {
         // SAFETY: alive, and nothing at the kernel.
@@ -283,6 +293,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// A request had this result, which is less than zero.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[cold]
     unsafe fn refused(this: *mut Self, result: i32) {
         let meaning = if K::FINAL {
@@ -308,6 +322,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Makes the next request, unless stop was requested meanwhile or the context ends.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn go_on(this: *mut Self) {
         // SAFETY: alive, armed if cancellable, and nothing at the kernel.
@@ -323,6 +341,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// As [`end`](Self::end), for endings that are not worth being inlined.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[cold]
     unsafe fn end_early(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: the contract is the same.
@@ -330,6 +352,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Completes, now or when the stop link's node has arrived.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline(always)]
     unsafe fn end(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: alive; nothing at the kernel, in no list.
@@ -344,6 +370,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Moves kind and receiver out: the operation is over.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
     unsafe fn take(this: *mut Self) -> (K, R) {
         // SAFETY: incomplete, so both are there; `Over` keeps them from being taken again. Any
@@ -358,6 +388,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// As [`deliver`](Self::deliver), for outcomes that are not worth being inlined.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[cold]
     unsafe fn deliver_early(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: the contract is the same.
@@ -365,6 +399,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Completes the receiver.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline(always)]
     unsafe fn deliver(this: *mut Self, ending: Result<Ending, Panic>) {
         // SAFETY: disarmed, so nobody else holds the address.
@@ -379,6 +417,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// The node was run: taken from the inbox, or from the ready queue.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is that of a started, incomplete operation of this type, taken from its queue.
     unsafe fn ran(node: NonNull<Node>, _: Signal) {
         // SAFETY: the node is a field of a started operation that waits for this.
         unsafe {
@@ -412,12 +454,20 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// Stop was requested, on the loop's thread or as told by another.
+    ///
+    /// # Safety
+    ///
+    /// - `link` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn act(link: NonNull<StopLink<H::Backend>>) {
         // SAFETY: the link is a field of a started, incomplete operation.
         unsafe { Self::stop(link.as_ptr().byte_sub(offset_of!(Self, link)).cast()) }
     }
 
     /// Ends early.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn stop(this: *mut Self) {
         // SAFETY: a started, incomplete operation, on the loop's thread.
         unsafe {
@@ -445,6 +495,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     }
 
     /// The context ends: as if stop had been requested.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn cancelled_by_context(slot: NonNull<CompletionSlot<H::Backend>>) {
         // SAFETY: the operation is alive, in the backlog or at the kernel.
         unsafe {
@@ -457,6 +511,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
 
     /// Starts on another thread: through the inbox. `early` is how it ended before the kernel was
     /// asked, which is told on the loop's thread like everything else.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is an operation that is being started on another thread than the loop's.
     #[cold]
     unsafe fn start_remote(this: *mut Self, token: RawToken, early: Option<Result<Ending, Panic>>) {
         // SAFETY: the operation is this thread's until it is queued; then it is the loop's.

@@ -199,6 +199,11 @@ impl<B: Backend> StopLink<B> {
         unsafe { links.byte_sub(offset_of!(Self, links)).cast() }
     }
 
+    /// Where the links are.
+    ///
+    /// # Safety
+    ///
+    /// - `this` points to a live link.
     unsafe fn links(this: NonNull<Self>) -> NonNull<Links> {
         // SAFETY: alive; a field of it, with the provenance of the whole.
         unsafe { this.byte_add(offset_of!(Self, links)).cast() }

@@ -156,12 +156,21 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
     // As in `IoOp`: `this` is a started, incomplete operation, on the loop's thread unless said
     // otherwise, and may be gone when the function returns.
 
+    /// The part that hears stop requests.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
         // SAFETY: a field of a live operation.
         unsafe { NonNull::new_unchecked(&raw mut (*this).link) }
     }
 
     /// Puts the timer into the heap.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn arm(this: *mut Self) {
         // SAFETY: alive, in no queue, and in place until it is taken out of the heap.
         unsafe {
@@ -176,17 +185,32 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
         }
     }
 
+    /// The deadline has come.
+    ///
+    /// # Safety
+    ///
+    /// - `entry` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn fired(entry: NonNull<TimerEntry>) {
         // SAFETY: the operation with this entry waits for this call.
         unsafe { Self::end(entry.as_ptr().cast(), true) }
     }
 
+    /// The context ends.
+    ///
+    /// # Safety
+    ///
+    /// - `entry` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn cancelled_by_context(entry: NonNull<TimerEntry>) {
         let this: *mut Self = entry.as_ptr().cast();
         // SAFETY: the operation with this entry is armed.
         unsafe { Self::act(Self::link(this)) }
     }
 
+    /// Ends, now or when the node has arrived.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn end(this: *mut Self, fired: bool) {
         // SAFETY: alive and in no queue.
         unsafe {
@@ -204,6 +228,11 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
         }
     }
 
+    /// Completes the receiver.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn deliver(this: *mut Self, outcome: Outcome<(), io::Error>) {
         // SAFETY: disarmed or never armed, so nobody else holds the address; taken once.
         let receiver = unsafe {
@@ -213,6 +242,11 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
         outcome.deliver(receiver);
     }
 
+    /// The node was run: taken from the inbox, or from the ready queue.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is that of a started, incomplete operation of this type, taken from its queue.
     unsafe fn ran(node: NonNull<Node>, _: Signal) {
         // SAFETY: the node is a field of a started operation that waits for this.
         unsafe {
@@ -235,6 +269,11 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
         }
     }
 
+    /// Stop was requested, on the loop's thread or as told by another.
+    ///
+    /// # Safety
+    ///
+    /// - `link` is that of a started, incomplete operation of this type; the loop's thread.
     unsafe fn act(link: NonNull<StopLink<H::Backend>>) {
         // SAFETY: the link is a field of a started, incomplete operation.
         unsafe {

@@ -12,7 +12,7 @@ use super::target::Position;
 use super::vectored::{Readv, Writev};
 use super::write::{Write, WriteAll};
 use crate::sched::io_context::handle::Io;
-use crate::sched::io_context::op::IoSender;
+use crate::sched::io_context::io_sender::IoSender;
 
 /// Operations on files, pipes and other descriptors that are read and written.
 ///

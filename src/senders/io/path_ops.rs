@@ -9,7 +9,7 @@ use super::open_options::OpenOptions;
 use super::path::PathArg;
 use super::stat::StatPath;
 use crate::sched::io_context::handle::Io;
-use crate::sched::io_context::op::IoSender;
+use crate::sched::io_context::io_sender::IoSender;
 use crate::tokens::cwd::Cwd;
 
 /// Operations on paths: opens, asks about, makes, renames and removes what has a name.

@@ -4,7 +4,8 @@ use std::io;
 
 use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
-use crate::sched::io_context::op::{Ending, IoSender, Kind, Progress};
+use crate::sched::io_context::io_sender::IoSender;
+use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 
 /// A kind of operation that holds a buffer.
