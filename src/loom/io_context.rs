@@ -18,9 +18,9 @@ use crate::backend::options::Options;
 use crate::backend::request::Request;
 use crate::backend::slot::{Completion, CompletionSlot};
 use crate::backend::{Backend, Counters, Wait, Wake};
+use crate::sched::executor::ExecutorScheduler;
 use crate::sched::io_context::op::{Ending, IoSender, Kind};
 use crate::sched::io_context::{IoContext, IoContextBuilder};
-use crate::sched::executor::ExecutorScheduler;
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::concept::scheduler::{Scheduler, TimedScheduler};
 use crate::senders::concept::task::{Executor, Task};
@@ -155,6 +155,21 @@ impl Kind for Endless {
     }
 }
 
+/// An operation that the model's kernel ends at once, and that can be cancelled all the same.
+struct Brief;
+
+impl Kind for Brief {
+    type Value = ();
+
+    fn request(&mut self) -> Request {
+        Request::Nop
+    }
+
+    fn finish(self, ending: Ending) -> Outcome<(), io::Error> {
+        ending.into_outcome().map_value(|_| ())
+    }
+}
+
 /// A context that other threads may use: it is dropped at the end of the model, once they have been
 /// joined or let it go.
 struct Owned(NonNull<IoContext<Model>>);
@@ -200,6 +215,26 @@ fn operation_at_home_stopped_by_another_thread_ends() {
         // The stopper may still be about to wake the loop: the end waits for that.
         owned.end();
         assert!(stopper.join().expect("the stopper"));
+    });
+}
+
+#[test]
+fn operation_that_ends_while_it_is_stopped_leaves_nothing_queued() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        let source = Arc::new(StopSource::new());
+        let stopper = thread::spawn({
+            let source = Arc::clone(&source);
+            move || source.request_stop()
+        });
+        let sender = IoSender::new(ctx.scheduler(), Brief);
+        let ended = ctx.block_on(sender.with_stop_token(source.token()));
+        assert!(ended.is_ok());
+        assert!(stopper.join().expect("the stopper"));
+        // The node of the stop request has come home before the operation completed.
+        assert_eq!(ctx.run_some(), Ok(0));
+        owned.end();
     });
 }
 
