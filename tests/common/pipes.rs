@@ -25,4 +25,5 @@ impl Pipe {
 const _: () = {
     let _ = Pipe::new;
     let _ = Pipe::fill;
+    let _ = |pipe: Pipe| pipe.reader;
 };

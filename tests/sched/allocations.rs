@@ -24,7 +24,7 @@ fn operations_in_the_steady_state_allocate_nothing() {
     let mut rounds: [(&str, &mut dyn FnMut()); 6] = [
         ("schedule", &mut || drop(ctx.block_on(io.schedule()))),
         ("yield_now", &mut || {
-            assert!(ctx.block_on(io.yield_now()).is_ok())
+            assert!(ctx.block_on(io.yield_now()).is_ok());
         }),
         ("continues_on", &mut || {
             let _ = ctx.block_on(just(1).continues_on(io).then(|n| n + 1));

@@ -489,6 +489,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                 Phase::AwaitsNode => {
                     Self::deliver_early(this, (*(*this).kept.get()).assume_init_read());
                 }
+                Phase::Over => abort("a stop request outlived its operation"),
                 _ => {}
             }
         }

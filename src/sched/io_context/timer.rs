@@ -299,6 +299,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
                     };
                     Self::deliver(this, outcome);
                 }
+                Phase::Over => abort("a stop request outlived its operation"),
                 _ => {}
             }
         }
