@@ -6,6 +6,7 @@ mod common;
 mod bridge;
 mod cancel;
 mod executor;
+mod hostile;
 mod inline;
 mod io_context;
 mod run_loop;
