@@ -117,7 +117,19 @@ pub enum Progress {
 /// The functions are called on the loop's thread, but `prepare` on the one that starts. The value is
 /// pinned from `prepare` to the last result: pointers into it may be given to the kernel, and it is
 /// not touched while a request is at the kernel. All may panic except `request`.
-pub trait Kind: Sized {
+///
+/// # Safety
+///
+/// The implementor promises for each [`Request`] that `request` returns:
+///
+/// - Its pointers are good for what the request does with them, and its descriptors are open, or are
+///   numbers for which the kernel has no file, as long as the value is not moved, not borrowed and not
+///   dropped (INV-OP-2). If the value is `Send`, that holds on every thread.
+/// - If it gives a descriptor away (`Close`), or the kernel may have done only a part, then
+///   [`FINAL`](Kind::FINAL), [`advance`](Kind::advance) and [`finish`](Kind::finish) see to it that
+///   nothing is given away twice.
+/// - `request` does not panic.
+pub unsafe trait Kind: Sized {
     /// What the operation completes with.
     type Value;
     /// Whether a stop request is passed on to the kernel.
@@ -136,7 +148,8 @@ pub trait Kind: Sized {
     /// The next request.
     fn request(&mut self) -> Request;
 
-    /// A request had this result, zero or more.
+    /// A request had this result, zero or more: the kernel's, so a new descriptor is the operation's,
+    /// and so many bytes were transferred.
     #[inline]
     fn advance(&mut self, result: u32) -> Progress {
         let _ = result;
@@ -156,9 +169,37 @@ pub struct IoSender<H, K> {
 }
 
 impl<H: Io, K: Kind> IoSender<H, K> {
-    /// The operation `kind` on the context of `handle`.
+    /// The operation `kind` on the context of `handle`: for operations of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::backends::Request;
+    /// use sendio::io::{Ending, IoSender, Kind};
+    /// use sendio::prelude::*;
+    ///
+    /// /// Asks nothing of the kernel, and gets its answer.
+    /// struct Ping;
+    ///
+    /// // SAFETY: the request names neither memory nor a descriptor.
+    /// unsafe impl Kind for Ping {
+    ///     type Value = u32;
+    ///
+    ///     fn request(&mut self) -> Request {
+    ///         Request::Nop
+    ///     }
+    ///
+    ///     fn finish(self, ending: Ending) -> Outcome<u32, std::io::Error> {
+    ///         ending.into_outcome()
+    ///     }
+    /// }
+    ///
+    /// let ctx = IoContext::new()?;
+    /// assert_eq!(ctx.block_on(IoSender::new(ctx.scheduler(), Ping))?, Some(0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
-    pub(crate) const fn new(handle: H, kind: K) -> Self {
+    pub const fn new(handle: H, kind: K) -> Self {
         Self { handle, kind }
     }
 
