@@ -141,7 +141,8 @@ unsafe impl Backend for Model {
 /// An operation that the model's kernel never ends by itself.
 struct Endless;
 
-impl Kind for Endless {
+// SAFETY: the requests name neither memory nor a descriptor.
+unsafe impl Kind for Endless {
     type Value = ();
 
     fn request(&mut self) -> Request {
@@ -149,6 +150,22 @@ impl Kind for Endless {
             fd: -1,
             data_only: false,
         }
+    }
+
+    fn finish(self, ending: Ending) -> Outcome<(), io::Error> {
+        ending.into_outcome().map_value(|_| ())
+    }
+}
+
+/// An operation that the model's kernel ends at once, and that can be cancelled all the same.
+struct Brief;
+
+// SAFETY: the requests name neither memory nor a descriptor.
+unsafe impl Kind for Brief {
+    type Value = ();
+
+    fn request(&mut self) -> Request {
+        Request::Nop
     }
 
     fn finish(self, ending: Ending) -> Outcome<(), io::Error> {
@@ -201,6 +218,26 @@ fn operation_at_home_stopped_by_another_thread_ends() {
         // The stopper may still be about to wake the loop: the end waits for that.
         owned.end();
         assert!(stopper.join().expect("the stopper"));
+    });
+}
+
+#[test]
+fn operation_that_ends_while_it_is_stopped_leaves_nothing_queued() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        let source = Arc::new(StopSource::new());
+        let stopper = thread::spawn({
+            let source = Arc::clone(&source);
+            move || source.request_stop()
+        });
+        let sender = IoSender::new(ctx.scheduler(), Brief);
+        let ended = ctx.block_on(sender.with_stop_token(source.token()));
+        assert!(ended.is_ok());
+        assert!(stopper.join().expect("the stopper"));
+        // The node of the stop request has come home before the operation completed.
+        assert_eq!(ctx.run_some(), Ok(0));
+        owned.end();
     });
 }
 

@@ -1,4 +1,9 @@
 //! What distinguishes one operation of an I/O context from the others.
+//!
+//! # Safety
+//! INV-OP-2: what the requests of a kind name is good while its operation runs; kinds promise that.
+
+#![expect(unsafe_code, reason = "declares an unsafe trait")]
 
 use std::io;
 
@@ -56,7 +61,19 @@ pub enum Progress {
 /// The functions are called on the loop's thread, but `prepare` on the one that starts. The value is
 /// pinned from `prepare` to the last result: pointers into it may be given to the kernel, and it is
 /// not touched while a request is at the kernel. All may panic except `request`.
-pub trait Kind: Sized {
+///
+/// # Safety
+///
+/// The implementor promises for each [`Request`] that `request` returns:
+///
+/// - Its pointers are good for what the request does with them, and its descriptors are open, or are
+///   numbers for which the kernel has no file, as long as the value is not moved, not borrowed and not
+///   dropped (INV-OP-2). If the value is `Send`, that holds on every thread.
+/// - If it gives a descriptor away (`Close`), or the kernel may have done only a part, then
+///   [`FINAL`](Kind::FINAL), [`advance`](Kind::advance) and [`finish`](Kind::finish) see to it that
+///   nothing is given away twice.
+/// - `request` does not panic.
+pub unsafe trait Kind: Sized {
     /// What the operation completes with.
     type Value;
     /// Whether a stop request is passed on to the kernel.
@@ -75,7 +92,8 @@ pub trait Kind: Sized {
     /// The next request.
     fn request(&mut self) -> Request;
 
-    /// A request had this result, zero or more.
+    /// A request had this result, zero or more: the kernel's, so a new descriptor is the operation's,
+    /// and so many bytes were transferred.
     #[inline]
     fn advance(&mut self, result: u32) -> Progress {
         let _ = result;
