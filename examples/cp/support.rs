@@ -58,7 +58,7 @@ impl Args {
         if self.block == 0 {
             return complain("--block must be at least 1 byte".into());
         }
-        if self.direct && self.block % ALIGN as u64 != 0 {
+        if self.direct && !self.block.is_multiple_of(ALIGN as u64) {
             return complain(format!(
                 "--block must be a multiple of {ALIGN} with --direct"
             ));
@@ -258,7 +258,7 @@ pub(crate) fn run(
     };
     let copied = args
         .check()
-        .and_then(|()| ctrlc::set_handler(|| drop(stop.request_stop())).map_err(io::Error::other))
+        .and_then(|()| ctrlc::set_handler(|| _ = stop.request_stop()).map_err(io::Error::other))
         .and_then(|()| copy(&args));
     match copied {
         Ok(Some(progress)) => {

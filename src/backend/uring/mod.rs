@@ -244,11 +244,6 @@ impl Uring {
             }
         }
     }
-
-    /// The set-up that was reached, for reports.
-    pub(crate) const fn setup(&self) -> &setup::Setup {
-        &self.setup
-    }
 }
 
 /// `POLLIN` as the poll entry wants it.
@@ -362,9 +357,8 @@ unsafe impl Backend for Uring {
         let mut count = 0;
         while count < limit {
             // SAFETY: the entry is copied out before the handler runs.
-            let Some(entry) = (unsafe { self.queues() }.completion.next()) else {
-                break;
-            };
+            let next = unsafe { self.queues() }.completion.next();
+            let Some(entry) = next else { break };
             count += 1;
             let completion = Completion {
                 result: entry.result(),
@@ -395,7 +389,7 @@ unsafe impl Backend for Uring {
         let empty = unsafe {
             let completion = &mut self.queues().completion;
             completion.sync();
-            completion.is_empty()
+            CompletionQueue::is_empty(completion)
         };
         !empty || self.wants_enter()
     }

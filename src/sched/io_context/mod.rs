@@ -23,6 +23,7 @@ pub(crate) mod scope;
 mod shutdown;
 pub(crate) mod stop_link;
 pub(crate) mod timer;
+mod turn;
 mod verdict;
 
 use std::cell::Cell;

@@ -70,7 +70,7 @@ impl FirstFailure {
     pub(crate) fn note(
         &self,
         error: io::Error,
-    ) -> impl Sender<Value = (), Error = std::convert::Infallible> + LocalSender + use<> {
+    ) -> impl LocalSender<Value = (), Error = std::convert::Infallible> + use<> {
         self.0.set(Some(self.0.take().unwrap_or(error)));
         just(())
     }

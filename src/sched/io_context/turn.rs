@@ -1,0 +1,305 @@
+//! One turn of the loop, step by step; `core` says in which order, and what belongs to whom.
+//!
+//! # Bounds
+//!
+//! Each step handles at most `turn_limit` items. Before cancels are sent, completions are reaped in
+//! as many entries into the kernel as `turn_limit` completions take.
+//!
+//! # Safety
+//! - INV-CTX-1: all of this is called on the owner thread.
+//! - INV-LIST-1, INV-SLOT-1: operations in the lists are started and incomplete, so they are in
+//!   place.
+
+#![expect(unsafe_code, reason = "runs intrusive nodes and slots")]
+
+use std::ptr::NonNull;
+use std::time::Duration;
+
+use super::core::Core;
+use super::stop_link::StopLink;
+use super::timer::TimerEntry;
+use crate::abort::{AbortGuard, abort};
+use crate::backend::slot::CompletionSlot;
+use crate::backend::{Backend, Wait};
+use crate::util::node::{LocalQueue, Node, Signal};
+
+/// The most completions that one entry into the kernel runs.
+const COMPLETIONS_PER_ENTER: usize = 20;
+
+impl<B: Backend> Core<B> {
+    /// Turns until `over` says so.
+    pub(super) fn turn_until(&self, over: impl Fn() -> bool) {
+        while !over() {
+            self.turn(true, true);
+        }
+    }
+
+    /// One turn; sleeps only if `may_wait`. `stop_seen` is whether the caller knows of a request to
+    /// stop, which otherwise ends the sleep. Returns how many items were handled.
+    pub(super) fn turn(&self, may_wait: bool, stop_seen: bool) -> usize {
+        self.turn_bounded(may_wait.then_some(u64::MAX), stop_seen)
+    }
+
+    /// One turn that sleeps no longer than `ticks`.
+    pub(super) fn turn_at_most(&self, ticks: u64) {
+        self.turn_bounded(Some(ticks), true);
+    }
+
+    fn turn_bounded(&self, sleep_max: Option<u64>, stop_seen: bool) -> usize {
+        debug_assert!(self.is_home(), "the loop's thread turns the loop");
+        let guard = AbortGuard::new("a panic left a completion function and reached the loop");
+        self.turning.set(true);
+        if self.nested_asleep.replace(false) && self.inbox.end_sleep() {
+            self.wakes_owed.set(self.wakes_owed.get() + 1);
+        }
+        let limit = self.options.turn_limit;
+        let mut handled = self.fire_timers(limit);
+        let stuck = self.start_waiting(limit);
+        let idle = sleep_max.is_some()
+            && handled == 0
+            && (self.backlog.is_empty() || stuck)
+            && self.ready.is_empty()
+            && self.incoming.is_empty()
+            && self.inbox.is_empty()
+            && self.cancels.is_empty();
+        if idle {
+            self.wait(sleep_max.unwrap_or(0), stop_seen);
+        } else if self.backend.wants_enter() {
+            self.enter(Wait::No);
+        }
+        handled += self.backend.reap(limit);
+        handled += self.send_cancels(limit);
+        handled += run_queue(&self.ready, limit);
+        self.incoming.append(self.inbox.take_all());
+        handled += run_queue(&self.incoming, limit);
+        self.metrics.turn(handled);
+        self.turning.set(false);
+        guard.disarm();
+        handled
+    }
+
+    pub(super) fn enter(&self, wait: Wait) {
+        if self.backend.enter(wait).is_err() {
+            // Every error that can pass is handled by the backend; the rest means that the ring
+            // is not ours any more, while the kernel may still write to operations.
+            abort("the kernel refused to run the I/O loop");
+        }
+    }
+
+    /// Looks for work for a while, then sleeps until something happens or a timer is due.
+    fn wait(&self, sleep_max: u64, stop_seen: bool) {
+        let wait = self.until_next_timer(sleep_max);
+        if wait == Wait::No {
+            return self.enter(Wait::No);
+        }
+        if self.options.spin && !self.backend.has_unsubmitted() {
+            let busy = || {
+                !self.inbox.is_empty()
+                    || self.backend.is_ready()
+                    || (!stop_seen && self.inbox.is_refusing())
+            };
+            if self.spin.wait(busy) {
+                if self.backend.wants_enter() {
+                    self.enter(Wait::No);
+                }
+                return;
+            }
+        }
+        // Looking took time.
+        let wait = self.until_next_timer(sleep_max);
+        if self.inbox.prepare_sleep(stop_seen) {
+            self.enter(wait);
+            if self.inbox.end_sleep() {
+                self.wakes_owed.set(self.wakes_owed.get() + 1);
+            }
+        } else {
+            self.enter(Wait::No);
+        }
+    }
+
+    fn until_next_timer(&self, sleep_max: u64) -> Wait {
+        let left = match self.timers.next_deadline() {
+            None => u64::MAX,
+            Some(deadline) => deadline.saturating_sub(self.now()),
+        };
+        match left.min(sleep_max) {
+            0 => Wait::No,
+            u64::MAX => Wait::Forever,
+            left => Wait::For(Duration::from_nanos(left)),
+        }
+    }
+
+    /// Whether the descriptor of the backend is watched by another loop from now on.
+    pub(super) fn nest(&self) {
+        self.nested.set(true);
+    }
+
+    /// After a turn in another loop: everything is with the kernel, and the descriptor becomes
+    /// readable when there is something to do.
+    pub(super) fn settle(&self) {
+        if self.backend.has_unsubmitted() {
+            self.enter(Wait::No);
+        }
+        if !self.nested.get() {
+            return;
+        }
+        let waiting = !self.ready.is_empty()
+            || !self.incoming.is_empty()
+            || !self.cancels.is_empty()
+            || !self.backlog.is_empty();
+        let deadline = if waiting {
+            Some(0)
+        } else {
+            self.timers.next_deadline()
+        };
+        // A wake-up that comes after `prepare_sleep` must not be taken back.
+        self.backend.quiet();
+        let asleep = self.inbox.prepare_sleep(true);
+        self.nested_asleep.set(asleep);
+        let deadline = if asleep { deadline } else { Some(0) };
+        let now = self.now();
+        let left = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
+        self.backend.alert(left);
+    }
+
+    /// What other threads queued until now, or before a refusal: takes and runs it. What it starts is
+    /// handed to the kernel, but not waited for.
+    pub(super) fn take_arrivals(&self) {
+        loop {
+            self.turn(false, true);
+            if self.incoming.is_empty() && self.inbox.is_empty() {
+                break;
+            }
+        }
+        if self.backend.has_unsubmitted() {
+            self.enter(Wait::No);
+        }
+    }
+
+    /// How often other threads ended a sleep.
+    pub(super) fn wakes(&self) -> u64 {
+        self.wakes_owed.get()
+    }
+
+    fn fire_timers(&self, limit: usize) -> usize {
+        if self.timers.is_empty() {
+            return 0;
+        }
+        let now = self.now();
+        let mut fired = 0;
+        while fired < limit
+            && let Some(node) = self.timers.pop_due(now)
+        {
+            fired += 1;
+            // SAFETY: every timer in the heap is the first field of an entry of an operation that
+            //         waits for this call.
+            unsafe { TimerEntry::fire(node.cast()) };
+        }
+        fired
+    }
+
+    /// Starts operations that waited for room; returns whether there is none.
+    fn start_waiting(&self, limit: usize) -> bool {
+        for _ in 0..limit {
+            let Some(links) = self.backlog.first() else {
+                return false;
+            };
+            if self.in_flight_count.get() >= self.options.in_flight_limit {
+                return true;
+            }
+            let slot: NonNull<CompletionSlot<B>> = links.cast();
+            // SAFETY: it waits in the backlog, so it is alive and in place; its request may be asked
+            //         for again. It leaves the backlog when it was started.
+            unsafe {
+                let request = ((*slot.as_ptr()).table.request)(slot);
+                if !self.backend.submit(slot, request) {
+                    return true;
+                }
+                self.backlog.remove(links);
+                self.in_flight_count.set(self.in_flight_count.get() + 1);
+                if ((*slot.as_ptr()).table.started)(slot) {
+                    self.in_flight.push_back(links);
+                }
+            }
+        }
+        false
+    }
+
+    /// Sends the stop requests whose targets are still at the kernel. Returns how many completions
+    /// were handled before that.
+    fn send_cancels(&self, limit: usize) -> usize {
+        let mut handled = 0;
+        if self.cancels.is_empty() {
+            return handled;
+        }
+        for _ in 0..(limit / COMPLETIONS_PER_ENTER).max(1) {
+            if self.backend.wants_enter() {
+                self.enter(Wait::No);
+            }
+            let reaped = self.backend.reap(limit);
+            handled += reaped;
+            if reaped == 0 {
+                break;
+            }
+        }
+        for _ in 0..limit {
+            let Some(links) = self.cancels.first() else {
+                break;
+            };
+            // SAFETY: links in this list belong to armed stop links of operations at the kernel.
+            let sent = unsafe {
+                let link = StopLink::<B>::of_links(links);
+                self.backend.cancel(StopLink::slot(link))
+            };
+            if !sent {
+                break;
+            }
+            // SAFETY: it is the first of this list.
+            unsafe { StopLink::<B>::sent(self, links) };
+            self.metrics.cancel();
+        }
+        handled
+    }
+
+    /// Asks every operation at the kernel to end, and everything that waits.
+    pub(super) fn cancel_all(&self) {
+        self.draining.set(true);
+        for list in [&self.backlog, &self.in_flight] {
+            // Cancelling takes an operation out of the backlog, but leaves it in flight, at the
+            // end of the list.
+            let rounds = list.count();
+            for _ in 0..rounds {
+                let Some(links) = list.pop_front() else { break };
+                let slot: NonNull<CompletionSlot<B>> = links.cast();
+                // SAFETY: it was first in this list, and goes back to its end. Operations in the
+                //         lists are alive and incomplete (INV-LIST-1).
+                unsafe {
+                    list.push_back(links);
+                    ((*slot.as_ptr()).table.cancel)(slot);
+                }
+            }
+        }
+        while let Some(node) = self.timers.peek() {
+            // SAFETY: as in `fire_timers`; cancelling takes it out of the heap.
+            unsafe { TimerEntry::cancel(node.cast()) };
+        }
+    }
+
+    /// Blocks until nobody holds the waker (INV-CTX-2).
+    pub(super) fn await_wakes(&self) {
+        self.backend.await_wakes(self.wakes_owed.get());
+    }
+}
+
+/// Runs at most `limit` nodes of `queue`, also those that are added meanwhile.
+fn run_queue(queue: &LocalQueue, limit: usize) -> usize {
+    let mut count = 0;
+    while count < limit
+        && let Some(node) = queue.pop_front()
+    {
+        count += 1;
+        // SAFETY: queued nodes are alive and in place until they are run, and run once (INV-NODE-1).
+        unsafe { Node::run(node, Signal::Run) };
+    }
+    count
+}
