@@ -143,6 +143,20 @@ impl RunLoop {
         }
     }
 
+    /// Takes what is queued and stops it, and what that queues.
+    #[cold]
+    fn stop_queued(&self) {
+        while !self.inbox.is_empty() {
+            let queue = self.inbox.take_all();
+            while let Some(node) = queue.pop_front() {
+                let guard = AbortGuard::new("a receiver panicked in a completion function");
+                // SAFETY: as in `run_queued`.
+                unsafe { Node::run(node, Signal::Stop) };
+                guard.disarm();
+            }
+        }
+    }
+
     /// Looks for work for a while, then sleeps until there is some, or for no reason.
     pub(crate) fn wait(&self, spin: &AdaptiveSpin, refusing_seen: bool) {
         let busy = || !self.inbox.is_empty() || (!refusing_seen && self.inbox.is_refusing());
@@ -172,6 +186,16 @@ impl RunLoop {
 impl Default for RunLoop {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl Drop for RunLoop {
+    /// Tasks that were handed to the loop and never run complete their operations with *stopped*.
+    #[inline]
+    fn drop(&mut self) {
+        if !self.inbox.is_empty() {
+            self.stop_queued();
+        }
     }
 }
 

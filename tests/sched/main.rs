@@ -12,6 +12,7 @@ mod allocations;
 mod bridge;
 mod cancel;
 mod executor;
+mod hostile;
 mod inline;
 mod io_context;
 mod nested;

@@ -10,6 +10,7 @@ mod either;
 mod err_into;
 mod finally;
 mod harness;
+mod hostile;
 mod into_result;
 mod just;
 mod just_from;

@@ -50,8 +50,9 @@ use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
@@ -79,7 +80,7 @@ pub struct Uring {
     queues: ManuallyDrop<UnsafeCell<Queues>>,
     submitter: Submitter<'static>,
     ring: NonNull<IoUring>,
-    event: OwnedFd,
+    event: Arc<OwnedFd>,
     /// The poll on the eventfd is under way.
     armed: Cell<bool>,
     sqpoll: bool,
@@ -101,18 +102,19 @@ struct Queues {
     completion: CompletionQueue<'static>,
 }
 
-/// Writes to the eventfd of a [`Uring`].
+/// Writes to the eventfd of a [`Uring`], which stays open as long as either of them needs it.
 #[derive(Debug)]
 pub struct UringWaker {
-    event: RawFd,
+    event: Arc<OwnedFd>,
 }
 
 impl Wake for UringWaker {
     fn wake(&self) {
         let one = 1_u64.to_ne_bytes();
-        // SAFETY: the buffer is 8 bytes. The owner keeps the eventfd open until it has counted this
-        //         wake-up; a full counter (EAGAIN) means that it is awake, which is all we want.
-        unsafe { libc::write(self.event, one.as_ptr().cast(), one.len()) };
+        // SAFETY: the buffer is 8 bytes, and the eventfd is open: it is ours too. A full counter
+        //         (EAGAIN) means that the owner is awake, which is all we want. The owner may free
+        //         this waker once it has counted the wake-up; nothing is touched after the call.
+        unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 }
 
@@ -269,7 +271,7 @@ unsafe impl Backend for Uring {
 
     fn new(options: &Options) -> io::Result<Self> {
         let (ring, setup) = setup::build(options)?;
-        let event = setup::eventfd()?;
+        let event = Arc::new(setup::eventfd()?);
         let ring = NonNull::from(Box::leak(Box::new(ring)));
         // SAFETY: the ring is on the heap and freed in `drop`, after the views (INV-RING-1); these
         //         are the only views.
@@ -302,7 +304,7 @@ unsafe impl Backend for Uring {
 
     fn waker(&self) -> UringWaker {
         UringWaker {
-            event: self.event.as_raw_fd(),
+            event: Arc::clone(&self.event),
         }
     }
 

@@ -71,7 +71,8 @@ pub trait Group: Sized {
 
     /// How much the completion of child `index` on `channel` weighs: with 0 the others go on, with
     /// more they are asked to stop. The heaviest completion, among equals the first, is the
-    /// decisive one. A panic weighs [`PANIC_WEIGHT`](Group::PANIC_WEIGHT), whatever this says.
+    /// decisive one. A panic weighs [`PANIC_WEIGHT`](Group::PANIC_WEIGHT), whatever this says. It may
+    /// panic; that is the child's outcome then.
     fn weigh(index: usize, channel: Channel) -> u8;
 
     /// The weight of a panic.

@@ -42,7 +42,8 @@ pub trait Scheduler: Clone {
     fn transfer(&self) -> Self::Transfer;
 
     /// A type-erased reference to this scheduler, offered to the work that runs on it as
-    /// [`Env::scheduler`](crate::Env::scheduler); `None` leaves the environment's as it is.
+    /// [`Env::scheduler`](crate::Env::scheduler); `None` leaves the environment's as it is. It may
+    /// not panic, since nobody could be told: the process aborts.
     fn scheduler_ref(&self) -> Option<SchedulerRef<'_>> {
         None
     }

@@ -27,7 +27,9 @@ pub(crate) type NextOf<M> =
 /// An adaptor that runs children one after another.
 ///
 /// Every step may panic; the panic then completes the whole through the panic channel. The script
-/// is dropped before the receiver is completed.
+/// is dropped before the receiver is completed. [`first_env`](Script::first_env) and
+/// [`second_env`](Script::second_env) are no steps and may not panic: a child that asks has no way to
+/// tell, so the process aborts.
 pub trait Script: Sized {
     /// One kind of child.
     type First: Sender;

@@ -14,6 +14,7 @@ use super::receiver::Receiver;
 use super::script::Script;
 use super::script_op::ScriptOp;
 use super::sender::Sender;
+use crate::abort::AbortGuard;
 
 /// The receiver of a [`Script`]'s first child.
 pub struct FirstReceiver<M: Script, R: Receiver<M::Value, M::Error>> {
@@ -71,7 +72,10 @@ macro_rules! child_receiver {
                 unsafe {
                     let script = &raw const (*self.parent).script;
                     let receiver = &raw const (*self.parent).receiver;
-                    (*script).$env(|| (*receiver).env())
+                    let guard = AbortGuard::new("a script panicked while it made an environment");
+                    let env = (*script).$env(|| (*receiver).env());
+                    guard.disarm();
+                    env
                 }
             }
         }

@@ -45,7 +45,7 @@ use super::{Group, SlotsOf};
 use crate::abort::{AbortGuard, abort};
 use crate::senders::concept::env::{Env, RawEnv};
 use crate::senders::concept::operation::OperationState;
-use crate::senders::concept::outcome::{Channel, Outcome};
+use crate::senders::concept::outcome::Outcome;
 use crate::senders::concept::panic::{Panic, catch, discard};
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::stop::LinkedSource;
@@ -162,18 +162,14 @@ impl<G: Group, R: Receiver<G::Value, G::Error>> GroupOp<G, R> {
         guard.disarm();
     }
 
-    /// Child `index` has left its outcome on `channel` in its slot.
+    /// Child `index` has left its outcome, which weighs that much, in its slot.
     ///
     /// # Safety
     ///
     /// - Called once for each child, which gives its count back hereby: the operation may be gone
     ///   afterwards (INV-GRP-2).
     #[inline(always)]
-    pub(super) unsafe fn settled(this: *mut Self, index: usize, channel: Channel) {
-        let weight = match channel {
-            Channel::Panicked => G::PANIC_WEIGHT,
-            _ => G::weigh(index, channel),
-        };
+    pub(super) unsafe fn settled(this: *mut Self, index: usize, weight: u8) {
         // SAFETY: the child's count keeps the operation alive until it is given back. If this
         //         thread launches the children of this operation, it does so below on its stack,
         //         so `inline` is its own.

@@ -23,7 +23,7 @@ use super::op::GroupOp;
 use super::{Group, SlotsOf};
 use crate::senders::concept::env::Env;
 use crate::senders::concept::operation::OperationState;
-use crate::senders::concept::outcome::Outcome;
+use crate::senders::concept::outcome::{Channel, Outcome};
 use crate::senders::concept::panic::{Panic, catch};
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::sender::Sender;
@@ -148,14 +148,27 @@ where
     /// - The slot holds nothing and is this thread's, which gives the child's count back hereby.
     #[inline(always)]
     unsafe fn settle(this: *mut Self, outcome: OutcomeOf<G, I>) {
-        let channel = outcome.channel();
         // SAFETY: the storage is free to be written (contract). The pointer may be used for the
         //         whole operation (contract of `launch`), which lives until `settled` has counted.
         unsafe {
+            let (op, index) = Self::parent(this);
+            let (outcome, weight) = Self::weighed(index, outcome);
             Self::storage(this).cast::<OutcomeOf<G, I>>().write(outcome);
             (*this).state = State::Settled;
-            let (op, index) = Self::parent(this);
-            GroupOp::settled(op, index, channel);
+            GroupOp::settled(op, index, weight);
+        }
+    }
+
+    /// How much `outcome` weighs. A panic of the group while it decides that is the outcome then.
+    #[inline(always)]
+    fn weighed(index: usize, outcome: OutcomeOf<G, I>) -> (OutcomeOf<G, I>, u8) {
+        let channel = outcome.channel();
+        if channel == Channel::Panicked {
+            return (outcome, G::PANIC_WEIGHT);
+        }
+        match catch(|| G::weigh(index, channel)) {
+            Ok(weight) => (outcome, weight),
+            Err(payload) => (outcome.replaced_by(payload), G::PANIC_WEIGHT),
         }
     }
 
