@@ -1,4 +1,10 @@
 //! What distinguishes one operation of an I/O context from the others.
+//!
+//! # Safety
+//! INV-OP-2 of `op`, seen from the other side: what a request names stays good while the kind is left
+//! alone. The kernel follows a request's pointers, so to implement the trait is a promise.
+
+#![expect(unsafe_code, reason = "declares an unsafe trait")]
 
 use std::io;
 
@@ -56,7 +62,18 @@ pub enum Progress {
 /// The functions are called on the loop's thread, but `prepare` on the one that starts. The value is
 /// pinned from `prepare` to the last result: pointers into it may be given to the kernel, and it is
 /// not touched while a request is at the kernel. All may panic except `request`.
-pub trait Kind: Sized {
+///
+/// # Safety
+///
+/// The implementor promises:
+///
+/// - As long as the value is not moved, not mutably borrowed and not dropped, the pointers in what
+///   `request` returned are good for what that request does with them, and its descriptors are those
+///   of files that the value owns or borrows. If the value is `Send`, that holds on every thread.
+/// - A request that gives a descriptor away is made once ([`FINAL`](Kind::FINAL)), and
+///   [`finish`](Kind::finish) does not close what the kernel has closed.
+/// - `request` does not panic.
+pub unsafe trait Kind: Sized {
     /// What the operation completes with.
     type Value;
     /// Whether a stop request is passed on to the kernel.
@@ -75,7 +92,8 @@ pub trait Kind: Sized {
     /// The next request.
     fn request(&mut self) -> Request;
 
-    /// A request had this result, zero or more.
+    /// A request had this result, zero or more. It is the kernel's: so many bytes were transferred,
+    /// or this is a new descriptor, which is the operation's now.
     #[inline]
     fn advance(&mut self, result: u32) -> Progress {
         let _ = result;

@@ -76,9 +76,37 @@ pub struct IoSender<H, K> {
 }
 
 impl<H: Io, K: Kind> IoSender<H, K> {
-    /// The operation `kind` on the context of `handle`.
+    /// The operation `kind` on the context of `handle`: for operations of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::backends::Request;
+    /// use sendio::io::{Ending, IoSender, Kind};
+    /// use sendio::prelude::*;
+    ///
+    /// /// Asks nothing of the kernel, and gets its answer.
+    /// struct Ping;
+    ///
+    /// // SAFETY: the request names neither memory nor a descriptor.
+    /// unsafe impl Kind for Ping {
+    ///     type Value = u32;
+    ///
+    ///     fn request(&mut self) -> Request {
+    ///         Request::Nop
+    ///     }
+    ///
+    ///     fn finish(self, ending: Ending) -> Outcome<u32, std::io::Error> {
+    ///         ending.into_outcome()
+    ///     }
+    /// }
+    ///
+    /// let ctx = IoContext::new()?;
+    /// assert_eq!(ctx.block_on(IoSender::new(ctx.scheduler(), Ping))?, Some(0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[inline]
-    pub(crate) const fn new(handle: H, kind: K) -> Self {
+    pub const fn new(handle: H, kind: K) -> Self {
         Self { handle, kind }
     }
 

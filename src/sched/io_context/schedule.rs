@@ -1,4 +1,9 @@
 //! `schedule` of an I/O context: a NOP through the kernel.
+//!
+//! # Safety
+//! A NOP names neither memory nor a descriptor.
+
+#![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
 
@@ -10,7 +15,8 @@ use crate::senders::concept::outcome::Outcome;
 #[derive(Clone, Copy, Debug)]
 pub struct Nop;
 
-impl Kind for Nop {
+// SAFETY: a NOP names nothing.
+unsafe impl Kind for Nop {
     type Value = ();
     // It ends by itself at once.
     const CANCELLABLE: bool = false;

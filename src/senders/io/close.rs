@@ -9,6 +9,11 @@
 //!
 //! The kernel has released the number whatever it returns (`EINTR`, `EAGAIN` and `ECANCELED` of a
 //! network or user-space file system included), so it is not tried again, and not closed again.
+//!
+//! # Safety
+//! INV-OP-2: what the request names is held by the value until the result.
+
+#![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -29,7 +34,9 @@ impl Close {
     }
 }
 
-impl Kind for Close {
+// SAFETY: the descriptor is owned, the request is made once (`FINAL`), and the number is given up
+//         in `finish` if the kernel has taken it.
+unsafe impl Kind for Close {
     type Value = ();
     const CANCELLABLE: bool = false;
     // The number is free after the first try: a second one would close somebody else's file.

@@ -8,6 +8,11 @@
 //! # Kernel
 //!
 //! Unlink and rename since Linux 5.11, making a directory since 5.15; before: `EINVAL`.
+//!
+//! # Safety
+//! INV-OP-2: what the request names is held by the value until the result.
+
+#![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
 use std::os::fd::AsFd;
@@ -64,7 +69,8 @@ impl<D: AsFd> Unlink<D> {
     }
 }
 
-impl<D: AsFd> Kind for Unlink<D> {
+// SAFETY: path and owner of the directory are held until the result.
+unsafe impl<D: AsFd> Kind for Unlink<D> {
     type Value = ();
 
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -102,7 +108,8 @@ impl<D: AsFd, E: AsFd> Rename<D, E> {
     }
 }
 
-impl<D: AsFd, E: AsFd> Kind for Rename<D, E> {
+// SAFETY: paths and owners of the directories are held until the result.
+unsafe impl<D: AsFd, E: AsFd> Kind for Rename<D, E> {
     type Value = ();
 
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -142,7 +149,8 @@ impl<D: AsFd> MakeDir<D> {
     }
 }
 
-impl<D: AsFd> Kind for MakeDir<D> {
+// SAFETY: as for `Unlink`.
+unsafe impl<D: AsFd> Kind for MakeDir<D> {
     type Value = ();
 
     fn prepare(&mut self) -> io::Result<Progress> {

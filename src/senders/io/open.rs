@@ -56,7 +56,8 @@ impl<H: Io, D: AsFd> Open<H, D> {
     }
 }
 
-impl<H: Io, D: AsFd> Kind for Open<H, D> {
+// SAFETY: path and owner of the directory are held until the result.
+unsafe impl<H: Io, D: AsFd> Kind for Open<H, D> {
     type Value = FileHandle<H>;
 
     fn prepare(&mut self) -> io::Result<Progress> {

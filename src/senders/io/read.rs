@@ -98,7 +98,9 @@ impl<F: AsFd, B: IoBufMut> Reading<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
+// SAFETY: the owner of the descriptor is held until the result, and so is the buffer, which
+//         promises its space (INV-BUF-1).
+unsafe impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
     type Value = (usize, B);
 
     #[inline]
@@ -169,7 +171,8 @@ impl<F: AsFd, B: IoBufMut> ReadExact<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
+// SAFETY: as for `Read`; what was read already is within the space, as `advance` checks.
+unsafe impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
     type Value = B;
 
     #[inline]

@@ -1,4 +1,9 @@
 //! Gives the buffer back whatever happens.
+//!
+//! # Safety
+//! The promise of `Kind` is that of the kind within.
+
+#![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
 
@@ -20,9 +25,11 @@ pub trait BufferKind: Kind {
 #[derive(Clone, Debug)]
 pub struct Returning<K>(K);
 
-impl<K: BufferKind> Kind for Returning<K> {
+// SAFETY: the kind in it promises the same, and is asked the same.
+unsafe impl<K: BufferKind> Kind for Returning<K> {
     type Value = (io::Result<usize>, K::Buffer);
     const CANCELLABLE: bool = K::CANCELLABLE;
+    const FINAL: bool = K::FINAL;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -36,7 +36,8 @@ impl<F: AsFd> Ftruncate<F> {
     }
 }
 
-impl<F: AsFd> Kind for Ftruncate<F> {
+// SAFETY: the owner of the descriptor is held until the result.
+unsafe impl<F: AsFd> Kind for Ftruncate<F> {
     type Value = ();
 
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -98,7 +99,8 @@ impl<F: AsFd> Fallocate<F> {
     }
 }
 
-impl<F: AsFd> Kind for Fallocate<F> {
+// SAFETY: as for `Ftruncate`.
+unsafe impl<F: AsFd> Kind for Fallocate<F> {
     type Value = ();
 
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -55,7 +55,8 @@ impl<F: AsFd> Stat<F> {
     }
 }
 
-impl<F: AsFd> Kind for Stat<F> {
+// SAFETY: the owner of the descriptor is held until the result, and the answer is a field.
+unsafe impl<F: AsFd> Kind for Stat<F> {
     type Value = Metadata;
 
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -88,7 +89,8 @@ impl StatPath {
     }
 }
 
-impl Kind for StatPath {
+// SAFETY: the path is held until the result, and the answer is a field.
+unsafe impl Kind for StatPath {
     type Value = Metadata;
 
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -1,4 +1,9 @@
 //! Waits until data is on the device: `fsync`, `fdatasync`.
+//!
+//! # Safety
+//! INV-OP-2: what the request names is held by the value until the result.
+
+#![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
 use std::os::fd::AsFd;
@@ -27,7 +32,8 @@ impl<F: AsFd> Fsync<F> {
     }
 }
 
-impl<F: AsFd> Kind for Fsync<F> {
+// SAFETY: the owner of the descriptor is held until the result.
+unsafe impl<F: AsFd> Kind for Fsync<F> {
     type Value = ();
 
     fn prepare(&mut self) -> io::Result<Progress> {

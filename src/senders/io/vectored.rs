@@ -88,7 +88,9 @@ impl<F: AsFd, B: IoBufs> Writev<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBufsMut> Kind for Readv<F, B> {
+// SAFETY: the owner of the descriptor is held until the result, and so are the buffers, which
+//         promise their space (INV-BUF-2), and the list.
+unsafe impl<F: AsFd, B: IoBufsMut> Kind for Readv<F, B> {
     type Value = (usize, B);
 
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -143,7 +145,8 @@ impl<F: AsFd, B: IoBufsMut> BufferKind for Readv<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBufs> Kind for Writev<F, B> {
+// SAFETY: as for `Readv`, of the bytes of the buffers.
+unsafe impl<F: AsFd, B: IoBufs> Kind for Writev<F, B> {
     type Value = (usize, B);
 
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -6,6 +6,11 @@
 //! operation, until everything is written, the output takes no more, or an error or a stop comes.
 //! The buffer is asked for its bytes while it lies in the pinned operation, and is not touched
 //! before the result of the request.
+//!
+//! # Safety
+//! INV-OP-2: what the request names is held by the value until the result.
+
+#![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
 use std::os::fd::AsFd;
@@ -87,7 +92,9 @@ impl<F: AsFd, B: IoBuf> Writing<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBuf> Kind for Write<F, B> {
+// SAFETY: the owner of the descriptor is held until the result, and so is the buffer, which
+//         promises its bytes (INV-BUF-1).
+unsafe impl<F: AsFd, B: IoBuf> Kind for Write<F, B> {
     type Value = (usize, B);
 
     #[inline]
@@ -145,7 +152,8 @@ impl<F: AsFd, B: IoBuf> WriteAll<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBuf> Kind for WriteAll<F, B> {
+// SAFETY: as for `Write`; what was written already is within the bytes, as `advance` checks.
+unsafe impl<F: AsFd, B: IoBuf> Kind for WriteAll<F, B> {
     type Value = B;
 
     #[inline]
