@@ -341,4 +341,5 @@
 //! }
 //! ```
 
+mod borrows;
 mod threads;
