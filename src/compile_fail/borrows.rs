@@ -39,7 +39,7 @@
 //!     kept = Some(text);
 //!     just(()).boxed()
 //! });
-//! let _ = sync_wait_local(work);
+//! let _ = sync_wait(work);
 //! ```
 //!
 //! ```
@@ -51,7 +51,7 @@
 //! }
 //! let mut kept: Option<usize> = None;
 //! let work = let_ref(String::from("lent"), length).then(|len| kept = Some(len));
-//! let _ = sync_wait_local(work);
+//! let _ = sync_wait(work);
 //! ```
 //!
 //! # Nor through a function that wants it for ever
