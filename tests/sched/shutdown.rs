@@ -37,6 +37,23 @@ fn context_unused_is_built_and_dropped() {
 }
 
 #[test]
+fn shutdown_ends_work_that_reschedules_itself_through_its_environment() {
+    let ctx = context();
+    let ended = AtomicBool::new(false);
+    ctx.scope(|scope| {
+        let ended = &ended;
+        let spin = sendio::current_scheduler().schedule().repeat();
+        scope.spawn(
+            spin.then(|never| match never {})
+                .upon_stopped(move || ended.store(true, Ordering::Relaxed)),
+        );
+        let report = ctx.shutdown(Instant::now());
+        assert!(!report.graceful);
+        assert!(ended.load(Ordering::Relaxed));
+    });
+}
+
+#[test]
 fn shutdown_cancels_pending_reads_and_timers_at_the_deadline() {
     let ctx = context();
     let io = ctx.scheduler();

@@ -69,13 +69,23 @@ impl<B: Backend> Core<B> {
         }
         handled += self.backend.reap(limit);
         handled += self.send_cancels(limit);
-        handled += run_queue(&self.ready, limit);
+        handled += run_queue(&self.ready, limit, self.signal());
         self.incoming.append(self.inbox.take_all());
-        handled += run_queue(&self.incoming, limit);
+        handled += run_queue(&self.incoming, limit, self.signal());
         self.metrics.turn(handled);
         self.turning.set(false);
         guard.disarm();
         handled
+    }
+
+    /// What queued work is told: to run, or, while everything ends, to complete stopped. Operations
+    /// of the context look for themselves; this reaches tasks scheduled through the environment.
+    fn signal(&self) -> Signal {
+        if self.draining.get() {
+            Signal::Stop
+        } else {
+            Signal::Run
+        }
     }
 
     pub(super) fn enter(&self, wait: Wait) {
@@ -292,14 +302,14 @@ impl<B: Backend> Core<B> {
 }
 
 /// Runs at most `limit` nodes of `queue`, also those that are added meanwhile.
-fn run_queue(queue: &LocalQueue, limit: usize) -> usize {
+fn run_queue(queue: &LocalQueue, limit: usize, signal: Signal) -> usize {
     let mut count = 0;
     while count < limit
         && let Some(node) = queue.pop_front()
     {
         count += 1;
         // SAFETY: queued nodes are alive and in place until they are run, and run once (INV-NODE-1).
-        unsafe { Node::run(node, Signal::Run) };
+        unsafe { Node::run(node, signal) };
     }
     count
 }

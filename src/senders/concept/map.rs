@@ -39,7 +39,7 @@ pub struct Mapped<S, M> {
 impl<S, M> Mapped<S, M> {
     /// `sender` followed by `map`.
     #[inline]
-    pub(crate) const fn new(sender: S, map: M) -> Self {
+    pub const fn new(sender: S, map: M) -> Self {
         Self { sender, map }
     }
 }
