@@ -207,8 +207,9 @@ pub use tokens::cwd::Cwd;
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
 
-/// The types of adaptors, and the two mechanisms of which they are made: for naming a sender, and for
-/// writing an adaptor of your own without `unsafe`.
+/// The types of adaptors, and the mechanisms of which they are made ([`Map`](adaptor::Map),
+/// [`Script`](adaptor::Script), [`Group`](adaptor::Group)): for naming a sender, and for writing an
+/// adaptor of your own without `unsafe`.
 pub mod adaptor {
     pub use crate::senders::adaptor::boxed::AnyOp;
     pub use crate::senders::adaptor::cast_err::{CastErr, CastErrMap};

@@ -29,7 +29,7 @@
 //!
 //! # Safety
 //! - INV-RING-1: the queue views point into the ring's mappings, and are gone before the ring.
-//! - INV-RING-2: `user_data` is the address of a slot in flight, or one of two small constants.
+//! - INV-RING-2: `user_data` is the address of a slot in flight, or one of a few small constants.
 //! - INV-SLOT-1, INV-SLOT-2: kept as the trait demands; the kernel posts one last completion for
 //!   each entry.
 //!

@@ -29,7 +29,7 @@
 //!   touches the memory of `io_space`, except through the buffer itself or that pointer.
 //! - INV-BUF-2 (kept by the operations): from the call of `io_bytes` or `io_space` until the last
 //!   completion of the request that uses the pointer, the buffer is at rest, and for `io_space` no
-//!   reference to it exists, not even a shared one. It lies in an `UnsafeCell<MaybeUninit<_>>`, so
+//!   reference to it exists, not even a shared one. It lies in an `UnsafeCell<ManuallyDrop<_>>`, so
 //!   that a reference to what is around it claims nothing about it.
 //! - INV-BUF-3 (kept by the operations): `set_filled(n)` is called with an `n` within the space, of
 //!   which each byte before `n` was written or lies before `io_filled`.
