@@ -102,9 +102,11 @@ impl TimerNode {
         self.seq.get() != 0
     }
 
-    /// What timers are ordered by.
-    fn key(&self) -> (u64, u64) {
-        (self.deadline.get(), self.seq.get())
+    /// Whether this timer comes before `other`: by deadline, then by insertion.
+    #[inline]
+    fn precedes(&self, other: &Self) -> bool {
+        let (own, others) = (self.deadline.get(), other.deadline.get());
+        own < others || (own == others && self.seq.get() < other.seq.get())
     }
 }
 
@@ -159,6 +161,7 @@ impl TimerHeap {
     /// # Safety
     ///
     /// `node` is alive, in no heap, and keeps INV-TIMER-1 from here.
+    #[inline]
     pub(crate) unsafe fn insert(&self, node: NonNull<TimerNode>) {
         let new = node.as_ptr();
         let seq = self.last_seq.get() + 1;
@@ -169,13 +172,19 @@ impl TimerHeap {
             (*new).seq.set(seq);
         }
         let root = self.root.get();
-        let first = if root.is_null() {
-            new
-        } else {
-            // SAFETY: two roots of disjoint trees: ours, and a node without relatives (contract).
-            unsafe { meld(root, new) }
-        };
-        self.root.set(first);
+        // SAFETY: the root is linked, so alive and ours (INV-TIMER-1), and the root of another tree
+        // than the new node, which has no relatives (contract).
+        unsafe {
+            // What was inserted last comes after what has the same deadline.
+            if root.is_null() {
+                self.root.set(new);
+            } else if (*new).deadline() < (*root).deadline() {
+                adopt(new, root);
+                self.root.set(new);
+            } else {
+                adopt(root, new);
+            }
+        }
         self.len.set(self.len.get() + 1);
     }
 
@@ -194,24 +203,39 @@ impl TimerHeap {
                 "a timer that is removed is in the heap"
             );
             let child = (*gone).child.get();
-            let orphans = if child.is_null() {
-                child
-            } else {
-                merge_siblings(child)
-            };
-            let root = self.root.get();
-            if gone == root {
-                self.root.set(orphans);
+            if !child.is_null() {
+                self.remove_parent(gone, child);
+            } else if gone == self.root.get() {
+                // A root without children was alone.
+                self.root.set(ptr::null_mut());
             } else {
                 unlink(gone);
-                if !orphans.is_null() {
-                    self.root.set(meld(root, orphans));
-                }
             }
             (*gone).seq.set(0);
             (*gone).child.set(ptr::null_mut());
         }
         self.len.set(self.len.get() - 1);
+    }
+
+    /// The part of [`remove`](Self::remove) for a node with children, of which `child` is the first.
+    ///
+    /// # Safety
+    ///
+    /// As for [`remove`](Self::remove).
+    #[inline(never)]
+    unsafe fn remove_parent(&self, gone: Link, child: Link) {
+        // SAFETY: `gone` gives its children up, and they are disjoint from the rest of the heap;
+        // relatives are alive and ours (INV-TIMER-1, INV-TIMER-2), until this function returns.
+        unsafe {
+            let orphans = merge_siblings(child);
+            let root = self.root.get();
+            if gone == root {
+                self.root.set(orphans);
+            } else {
+                unlink(gone);
+                self.root.set(meld(root, orphans));
+            }
+        }
     }
 
     /// Takes out the first timer if it is due at `now`; equal deadlines in order of insertion.
@@ -256,21 +280,35 @@ unsafe fn unlink(node: Link) {
 ///
 /// `a` and `b` are the roots of two disjoint trees of linked nodes, INV-TIMER-1 holds for them.
 unsafe fn meld(a: Link, b: Link) -> Link {
+    // SAFETY: roots are linked nodes, alive and ours, of disjoint trees (contract), until this
+    // function returns.
+    unsafe {
+        if (*b).precedes(&*a) {
+            adopt(b, a);
+            b
+        } else {
+            adopt(a, b);
+            a
+        }
+    }
+}
+
+/// Makes the root `low` the first child of the root `top`, which keeps its `next` and `prev`.
+///
+/// # Safety
+///
+/// As for [`meld`]; `top` comes before `low`.
+#[inline(always)]
+unsafe fn adopt(top: Link, low: Link) {
     // SAFETY: roots and children are linked nodes, alive and ours (contract), until this function
     // returns.
     unsafe {
-        let (top, low) = if (*b).key() < (*a).key() {
-            (b, a)
-        } else {
-            (a, b)
-        };
         let child = (*top).child.replace(low);
         (*low).prev.set(top);
         (*low).next.set(child);
         if !child.is_null() {
             (*child).prev.set(low);
         }
-        top
     }
 }
 

@@ -132,16 +132,6 @@ impl NodeList {
         }
     }
 
-    /// Whether no node is linked.
-    ///
-    /// # Safety
-    ///
-    /// - The caller holds the lock of the source.
-    pub(super) unsafe fn is_empty(&self) -> bool {
-        // SAFETY: the lock keeps writers away (contract); not used after this line.
-        unsafe { self.head.get().is_null() }
-    }
-
     /// Puts `node` in front.
     ///
     /// # Safety
@@ -189,20 +179,29 @@ impl NodeList {
         }
     }
 
-    /// Takes the first node out and makes it `RUNNING` on this thread; `None` if there is none.
+    /// Takes the first node out and makes it `RUNNING` on this thread, and says whether it was the
+    /// last one; `None` if there is none.
     ///
     /// # Safety
     ///
     /// - The caller holds the lock of the source.
     /// - It calls [`execute`] with the node and with `gone` after it has given the lock back.
-    pub(super) unsafe fn take_first(&self, gone: &Cell<bool>) -> Option<NonNull<RawCallback>> {
-        // SAFETY: `head` and the node are accessed under the lock, and the node is alive
+    #[inline]
+    pub(super) unsafe fn take_first(
+        &self,
+        gone: &Cell<bool>,
+    ) -> Option<(NonNull<RawCallback>, bool)> {
+        // SAFETY: `head` and the nodes are accessed under the lock, and linked nodes are alive
         //         (INV-CB-2), until the lock is given back.
         unsafe {
             let node = NonNull::new(self.head.get().cast_mut())?;
-            self.remove(node.as_ref());
+            let next = node.as_ref().next.get();
+            self.head.set(next);
+            if let Some(next) = next.as_ref() {
+                next.prev.set(ptr::null());
+            }
             prepare(node, gone);
-            Some(node)
+            Some((node, next.is_null()))
         }
     }
 }
@@ -310,33 +309,59 @@ pub(crate) unsafe fn deregister(node: NonNull<RawCallback>) {
     //         since all that others change are atomics and cells.
     let node = unsafe { node.as_ref() };
     match node.state.load(Ordering::Acquire) {
-        IDLE => return,
+        IDLE => {}
         LINKED => {
             // SAFETY: `source` was written before the node became LINKED and is not written until
             //         the next registration.
             let source = unsafe { node.source.get() };
-            // SAFETY: the source is alive (contract), and `list` is used under the lock; LINKED
-            //         read under the lock means that the node is in this source's list.
+            // SAFETY: the source is alive (contract), and `list` is used under the lock. The node
+            //         was LINKED, and a node that is LINKED is taken out by this function, or by
+            //         a stop request, which marks the source for good before it takes the first:
+            //         the word that was replaced had no mark, so the node is in the list.
             unsafe {
-                (*source).lock();
-                let linked = node.state.load(Ordering::Relaxed) == LINKED;
-                if linked {
+                if (*source).lock_if_quiet() {
                     (*source).list().remove(node);
                     node.state.store(IDLE, Ordering::Relaxed);
-                }
-                (*source).unlock();
-                if linked {
-                    return;
+                    (*source).unlock();
+                } else {
+                    unlink_or_wait(node, source);
                 }
             }
         }
-        _ => {}
+        DONE => node.state.store(IDLE, Ordering::Relaxed),
+        _ => leave_or_wait(node),
+    }
+}
+
+/// The rest of [`deregister`] for a node that was linked, when somebody holds the lock or has asked
+/// for stop.
+///
+/// # Safety
+///
+/// - As for [`deregister`]; the node was `LINKED`, by a registration on `source`.
+#[cold]
+#[inline(never)]
+unsafe fn unlink_or_wait(node: &RawCallback, source: *const StopSource) {
+    // SAFETY: the source is alive (contract), and `list` is used under the lock; LINKED read under
+    //         the lock means that the node is in this source's list.
+    unsafe {
+        (*source).lock();
+        let linked = node.state.load(Ordering::Relaxed) == LINKED;
+        if linked {
+            (*source).list().remove(node);
+            node.state.store(IDLE, Ordering::Relaxed);
+        }
+        (*source).unlock();
+        if linked {
+            return;
+        }
     }
     leave_or_wait(node);
 }
 
 /// The rest of [`deregister`], for a node whose callback runs or ran.
 #[cold]
+#[inline(never)]
 fn leave_or_wait(node: &RawCallback) {
     let own = running(thread_number::current());
     let mut backoff = Backoff::default();

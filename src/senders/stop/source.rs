@@ -136,13 +136,14 @@ impl StopSource {
             let node_gone = Cell::new(false);
             // SAFETY: alive: checked below after each callback. The lock is held: taken before the
             //         loop or at its end, given back here once.
-            let (node, last) = unsafe {
-                let node = (*this).list.take_first(&node_gone);
-                let last = (*this).list.is_empty();
+            let first = unsafe {
+                let first = (*this).list.take_first(&node_gone);
                 (*this).unlock();
-                (node, last)
+                first
             };
-            let Some(node) = node else { return true };
+            let Some((node, last)) = first else {
+                return true;
+            };
             // SAFETY: `take_first` prepared the node on this thread with this flag, and the lock
             //         was given back.
             unsafe { execute(node, &node_gone) };
@@ -170,13 +171,36 @@ impl StopSource {
     }
 
     /// Takes the lock and marks the source as stopped, unless that was done before.
+    #[inline]
     fn lock_to_stop(&self) -> bool {
         self.try_acquire(STOPPED, STOPPED)
+    }
+
+    /// Takes the lock if nobody holds it and no stop was requested; otherwise returns `false`, also
+    /// when it could be waited for.
+    #[inline]
+    pub(super) fn lock_if_quiet(&self) -> bool {
+        self.quiet_to(LOCKED)
     }
 
     /// Takes the lock and sets `set`, or returns `false` if a bit of `unless` is set.
     #[inline]
     fn try_acquire(&self, unless: usize, set: usize) -> bool {
+        // Mostly nobody holds the lock and no stop was requested.
+        self.quiet_to(set | LOCKED) || self.acquire_slowly(unless, set)
+    }
+
+    /// Makes a word without any bit `wanted`.
+    #[inline]
+    fn quiet_to(&self, wanted: usize) -> bool {
+        self.state
+            .compare_exchange(0, wanted, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn acquire_slowly(&self, unless: usize, set: usize) -> bool {
         let mut backoff = Backoff::default();
         loop {
             let seen = self.state.load(Ordering::Acquire);

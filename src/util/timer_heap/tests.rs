@@ -133,7 +133,7 @@ impl Bench {
                     seen.insert(((*node).deadline(), inserted, index)),
                     "reached once"
                 );
-                assert!(parent.is_null() || (*parent).key() < (*node).key());
+                assert!(parent.is_null() || (*parent).precedes(&*node));
                 let (mut child, mut before) = ((*node).child.get(), node);
                 while !child.is_null() {
                     assert_eq!((*child).prev.get(), before);
