@@ -103,6 +103,10 @@ pub unsafe trait Backend: Sized + 'static {
     /// does not sleep would let the kernel produce something. Cheap: no system call.
     fn is_ready(&self) -> bool;
 
+    /// Whether an operation may have completed without its handler having run. If not, then what
+    /// completes from now on does so after whatever has happened before this call. Cheap.
+    fn may_have_completed(&self) -> bool;
+
     /// Whether an [`enter`](Backend::enter) that does not sleep would do something. Cheap.
     fn wants_enter(&self) -> bool;
 

@@ -111,6 +111,10 @@ unsafe impl Backend for Model {
         self.over.get().is_some()
     }
 
+    fn may_have_completed(&self) -> bool {
+        self.is_ready()
+    }
+
     fn wants_enter(&self) -> bool {
         false
     }

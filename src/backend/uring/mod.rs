@@ -85,6 +85,9 @@ pub struct Uring {
     armed: Cell<bool>,
     sqpoll: bool,
     iopoll: bool,
+    /// The kernel sets a flag when it has completions to produce: it does not with a thread of its
+    /// own, or when devices are polled.
+    tells: bool,
     /// Requests without completion, counted for rings that poll.
     at_kernel: Cell<usize>,
     /// Wake-ups that were taken out of the eventfd.
@@ -288,6 +291,7 @@ unsafe impl Backend for Uring {
             armed: Cell::new(false),
             sqpoll: options.sqpoll.is_some(),
             iopoll: options.iopoll,
+            tells: setup.sets_flag() && !options.iopoll,
             at_kernel: Cell::new(0),
             wakes_seen: Cell::new(0),
             setup,
@@ -378,8 +382,10 @@ unsafe impl Backend for Uring {
                 self.armed.set(false);
             }
         }
-        // SAFETY: not used after this line.
-        unsafe { self.queues() }.completion.sync();
+        if count > 0 {
+            // SAFETY: not used after this line.
+            unsafe { self.queues() }.completion.sync();
+        }
         count
     }
 
@@ -392,6 +398,24 @@ unsafe impl Backend for Uring {
             CompletionQueue::is_empty(completion)
         };
         !empty || self.wants_enter()
+    }
+
+    #[inline]
+    fn may_have_completed(&self) -> bool {
+        if !self.tells {
+            return true;
+        }
+        // SAFETY: not used after this block.
+        unsafe {
+            let Queues {
+                submission,
+                completion,
+            } = self.queues();
+            completion.sync();
+            !CompletionQueue::is_empty(completion)
+                || submission.taskrun()
+                || submission.cq_overflow()
+        }
     }
 
     #[inline]

@@ -44,6 +44,13 @@ pub(crate) struct Setup {
     iopoll: bool,
 }
 
+impl Setup {
+    /// Whether the kernel sets a flag when it has work to do in the next call (TASKRUN_FLAG).
+    pub(super) fn sets_flag(&self) -> bool {
+        self.step != Step::Plain
+    }
+}
+
 const STEPS: [Step; 4] = [
     Step::Deferred,
     Step::DeferredArray,

@@ -3,8 +3,9 @@
 //! # Flow
 //!
 //! ```text
-//! turn: timers that are due ─> operations that waited for room ─> enter (submit, wait if idle)
-//!       ─> reap and dispatch ─> cancels ─> ready tasks ─> what other threads queued
+//! turn: timers that are due ─> operations that waited for room ─> cancels, if nothing completed
+//!       ─> enter (submit, wait if idle) ─> reap and dispatch ─> cancels ─> ready tasks
+//!       ─> what other threads queued
 //! ```
 //!
 //! Each step handles at most `turn_limit` items, so none starves another. Before cancels are sent,

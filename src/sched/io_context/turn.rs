@@ -3,7 +3,8 @@
 //! # Bounds
 //!
 //! Each step handles at most `turn_limit` items. Before cancels are sent, completions are reaped in
-//! as many entries into the kernel as `turn_limit` completions take.
+//! as many entries into the kernel as `turn_limit` completions take; none, if the backend knows that
+//! nothing has completed.
 //!
 //! # Safety
 //! - INV-CTX-1: all of this is called on the owner thread.
@@ -53,8 +54,15 @@ impl<B: Backend> Core<B> {
             self.wakes_owed.set(self.wakes_owed.get() + 1);
         }
         let limit = self.options.turn_limit;
-        let mut handled = self.fire_timers(limit);
-        let stuck = self.start_waiting(limit);
+        let mut handled = if self.timers.is_empty() {
+            0
+        } else {
+            self.fire_timers(limit)
+        };
+        let stuck = !self.backlog.is_empty() && self.start_waiting(limit);
+        if !self.cancels.is_empty() && !self.backend.may_have_completed() {
+            self.submit_cancels(limit);
+        }
         let idle = sleep_max.is_some()
             && handled == 0
             && (self.backlog.is_empty() || stuck)
@@ -68,7 +76,9 @@ impl<B: Backend> Core<B> {
             self.enter(Wait::No);
         }
         handled += self.backend.reap(limit);
-        handled += self.send_cancels(limit);
+        if !self.cancels.is_empty() {
+            handled += self.send_cancels(limit);
+        }
         handled += run_queue(&self.ready, limit, self.signal());
         self.incoming.append(self.inbox.take_all());
         handled += run_queue(&self.incoming, limit, self.signal());
@@ -191,10 +201,8 @@ impl<B: Backend> Core<B> {
         self.wakes_owed.get()
     }
 
+    #[inline(never)]
     fn fire_timers(&self, limit: usize) -> usize {
-        if self.timers.is_empty() {
-            return 0;
-        }
         let now = self.now();
         let mut fired = 0;
         while fired < limit
@@ -209,6 +217,7 @@ impl<B: Backend> Core<B> {
     }
 
     /// Starts operations that waited for room; returns whether there is none.
+    #[inline(never)]
     fn start_waiting(&self, limit: usize) -> bool {
         for _ in 0..limit {
             let Some(links) = self.backlog.first() else {
@@ -235,14 +244,15 @@ impl<B: Backend> Core<B> {
         false
     }
 
-    /// Sends the stop requests whose targets are still at the kernel. Returns how many completions
-    /// were handled before that.
+    /// Sends the stop requests whose targets are still at the kernel, after it has handled what has
+    /// completed. Returns how many completions that were.
+    #[inline(never)]
     fn send_cancels(&self, limit: usize) -> usize {
         let mut handled = 0;
-        if self.cancels.is_empty() {
-            return handled;
-        }
         for _ in 0..(limit / COMPLETIONS_PER_ENTER).max(1) {
+            if !self.backend.may_have_completed() {
+                break;
+            }
             if self.backend.wants_enter() {
                 self.enter(Wait::No);
             }
@@ -252,6 +262,13 @@ impl<B: Backend> Core<B> {
                 break;
             }
         }
+        self.submit_cancels(limit);
+        handled
+    }
+
+    /// Submits a cancel for each stop request. What has completed by now has been handled; a
+    /// target that the kernel has not seen is submitted before its cancel, so it is tried first.
+    fn submit_cancels(&self, limit: usize) {
         for _ in 0..limit {
             let Some(links) = self.cancels.first() else {
                 break;
@@ -268,7 +285,6 @@ impl<B: Backend> Core<B> {
             unsafe { StopLink::<B>::sent(self, links) };
             self.metrics.cancel();
         }
-        handled
     }
 
     /// Asks every operation at the kernel to end, and everything that waits.
