@@ -18,6 +18,41 @@ use super::receiver::Receiver;
 use super::sender::Sender;
 
 /// A change of what passes from a child with value `V` and error `E`.
+///
+/// # Examples
+///
+/// An adaptor of one's own:
+///
+/// ```
+/// use sendio::adaptor::{Map, Mapped};
+/// use sendio::prelude::*;
+///
+/// /// Makes the error of a value, and the value of an error.
+/// struct Swap;
+///
+/// impl<V, E> Map<V, E> for Swap {
+///     type Value = E;
+///     type Error = V;
+///
+///     fn map(self, outcome: Outcome<V, E>) -> Outcome<E, V> {
+///         match outcome {
+///             Outcome::Value(value) => Outcome::Error(value),
+///             Outcome::Error(error) => Outcome::Value(error),
+///             Outcome::Stopped => Outcome::Stopped,
+///             Outcome::Panicked(payload) => Outcome::Panicked(payload),
+///         }
+///     }
+/// }
+///
+/// trait Swapping: Sender {
+///     fn swap(self) -> Mapped<Self, Swap> {
+///         Mapped::new(self, Swap)
+///     }
+/// }
+/// impl<S: Sender> Swapping for S {}
+///
+/// assert_eq!(sync_wait(just_error::<(), _>(42).swap()), Ok(Some(42)));
+/// ```
 pub trait Map<V, E> {
     /// The new value.
     type Value;

@@ -19,9 +19,54 @@ use super::task::{Direct, Executor, Task};
 ///
 /// A user's own scheduler is easiest made from an [`Executor`] with
 /// [`ExecutorScheduler`](crate::ExecutorScheduler). Implement this trait by hand for senders of
-/// your own.
+/// your own, or around another scheduler.
 ///
 /// Clause: [exec.sched].
+///
+/// # Examples
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use sendio::{SchedulerRef, prelude::*};
+///
+/// /// Counts what goes through another scheduler.
+/// #[derive(Clone)]
+/// struct Counting<'a, S> { inner: S, count: &'a AtomicUsize }
+///
+/// impl<S: Scheduler> Scheduler for Counting<'_, S> {
+///     type Schedule = S::Schedule;
+///     type Transfer = S::Transfer;
+///
+///     fn schedule(&self) -> S::Schedule {
+///         self.count.fetch_add(1, Ordering::Relaxed);
+///         self.inner.schedule()
+///     }
+///
+///     fn transfer(&self) -> S::Transfer {
+///         self.count.fetch_add(1, Ordering::Relaxed);
+///         self.inner.transfer()
+///     }
+///
+///     // Work that asks for its scheduler gets the inner one: such hops are not counted.
+///     fn scheduler_ref(&self) -> Option<SchedulerRef<'_>> {
+///         self.inner.scheduler_ref()
+///     }
+/// }
+///
+/// let count = AtomicUsize::new(0);
+/// let counting = Counting { inner: Inline, count: &count };
+/// let work = starts_on(counting.clone(), just(1)).continues_on(counting);
+/// assert_eq!(sync_wait(work), Ok(Some(1)));
+/// assert_eq!(count.into_inner(), 2);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a scheduler",
+    label = "not a `Scheduler`",
+    note = "schedulers are passed by value, they are handles: `ctx.scheduler()`, `ctx.local()`, \
+            `run_loop.scheduler()`, `Inline`",
+    note = "`ExecutorScheduler::new(executor)` is a scheduler if the executor is `Clone + Sync`, as \
+            `&E` and `Arc<E>` are"
+)]
 pub trait Scheduler: Clone {
     /// The sender of [`schedule`](Scheduler::schedule).
     type Schedule: Sender<Value = ()>;
@@ -50,6 +95,11 @@ pub trait Scheduler: Clone {
 }
 
 /// A scheduler with a clock.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a scheduler with a clock",
+    label = "not a `TimedScheduler`",
+    note = "the schedulers of an `IoContext` have one: `ctx.scheduler()`, `ctx.local()`"
+)]
 pub trait TimedScheduler: Scheduler {
     /// The sender of [`schedule_at`](TimedScheduler::schedule_at).
     type ScheduleAt: Sender<Value = ()>;
@@ -86,8 +136,9 @@ pub unsafe trait LocalScheduler: Scheduler {}
 /// it: `impl IntoError<MyError> for std::io::Error`.
 #[diagnostic::on_unimplemented(
     message = "the scheduler can fail with `{Self}`, which the work's error `{E}` does not cover",
-    note = "give the work the scheduler's error with `.map_err(..)` or `.cast_err()`, or implement \
-            `IntoError<{E}>` for `{Self}`"
+    note = "work that cannot fail (its error is `Infallible`) gets the scheduler's error by \
+            `.cast_err::<{Self}>()`, other work by `.map_err(..)`",
+    note = "for an error type of your own, implement `IntoError` for `{Self}`"
 )]
 pub trait IntoError<E> {
     /// The conversion.

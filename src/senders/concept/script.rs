@@ -30,10 +30,61 @@ pub(crate) type NextOf<M> =
 /// is dropped before the receiver is completed. [`first_env`](Script::first_env) and
 /// [`second_env`](Script::second_env) are no steps and may not panic: a child that asks has no way to
 /// tell, so the process aborts.
+///
+/// [`Scripted`](crate::adaptor::Scripted) makes a sender of a script and its first sender,
+/// [`Scripting`](crate::adaptor::Scripting) of a script that makes its first sender itself. Each step
+/// is told how a child ended on all four channels, panics included, and passes on what is not its
+/// business. A step that returns a child which the script may not run then panics: see
+/// [`LOOPS`](Script::LOOPS).
+///
+/// # Examples
+///
+/// ```
+/// use sendio::adaptor::{Next, Script, Scripted};
+/// use sendio::prelude::*;
+///
+/// /// Runs another sender if the first one did not succeed.
+/// struct OrElse<A, B> {
+///     other: Option<B>,
+///     first: std::marker::PhantomData<fn() -> A>,
+/// }
+///
+/// impl<A: Sender, B: Sender<Value = A::Value>> Script for OrElse<A, B> {
+///     type First = A;
+///     type Second = B;
+///     type Value = A::Value;
+///     type Error = B::Error;
+///
+///     fn begin(&mut self) -> Next<A, B, A::Value, B::Error> {
+///         unreachable!("the first sender is given to `Scripted::new`")
+///     }
+///
+///     fn after_first(&mut self, outcome: Outcome<A::Value, A::Error>) -> Next<A, B, A::Value, B::Error> {
+///         match (outcome, self.other.take()) {
+///             (Outcome::Value(value), _) => Next::Complete(Outcome::Value(value)),
+///             (Outcome::Panicked(payload), _) => Next::Complete(Outcome::Panicked(payload)),
+///             (_, Some(other)) => Next::Second(other),
+///             (_, None) => unreachable!("there is one first child"),
+///         }
+///     }
+///
+///     fn after_second(&mut self, outcome: Outcome<B::Value, B::Error>) -> Next<A, B, A::Value, B::Error> {
+///         Next::Complete(outcome)
+///     }
+/// }
+///
+/// fn or_else<A: Sender, B: Sender<Value = A::Value>>(first: A, other: B) -> Scripted<OrElse<A, B>> {
+///     Scripted::new(first, OrElse { other: Some(other), first: std::marker::PhantomData })
+/// }
+///
+/// let parsed = ready("seven").try_then(str::parse::<u32>);
+/// assert_eq!(sync_wait(or_else(parsed, just(7))), Ok(Some(7)));
+/// ```
 pub trait Script: Sized {
     /// One kind of child.
     type First: Sender;
-    /// The other kind of child.
+    /// The other kind of child. Without one, name any sender, for example
+    /// [`Just`](crate::factory::Just)`<`[`KnownStopped`](crate::factory::KnownStopped)`<(), Infallible>>`.
     type Second: Sender;
     /// The value of the whole.
     type Value;
@@ -50,7 +101,9 @@ pub trait Script: Sized {
         let _ = env;
     }
 
-    /// The first step of a script that was not given its first sender.
+    /// The first step of a script that was not given its first sender: of
+    /// [`Scripting`](crate::adaptor::Scripting). Never called in a
+    /// [`Scripted`](crate::adaptor::Scripted).
     fn begin(&mut self) -> NextOf<Self>;
 
     /// The step after a first child.

@@ -47,6 +47,88 @@ use super::receiver::Receiver;
 ///
 /// assert_eq!(sync_wait(double(21)), Ok(Some(42)));
 /// ```
+///
+/// A sender of one's own, which waits on a thread of its own and can be stopped. An adaptor needs no
+/// `unsafe`: see [`Map`](crate::adaptor::Map) and [`Script`](crate::adaptor::Script).
+///
+/// ```
+/// use std::{io, mem, sync::mpsc, thread};
+/// use sendio::{OperationState, Receiver, prelude::*};
+///
+/// /// Completes with the number that comes through a channel; `None` is sent by a stop request.
+/// struct Number { channel: mpsc::Receiver<Option<u32>>, waker: mpsc::Sender<Option<u32>> }
+///
+/// struct NumberOp<R> { sender: Option<Number>, receiver: Option<R> }
+///
+/// struct Address<T>(*mut T);
+/// // SAFETY: `Number` is `Send`, so its operation may be completed on any thread.
+/// unsafe impl<T> Send for Address<T> {}
+///
+/// // SAFETY: an operation completes once, as the last thing that its thread does, or that `start`
+/// //         does without a thread; what it owned is gone by then.
+/// unsafe impl Sender for Number {
+///     type Value = u32;
+///     type Error = io::Error;
+///     type Operation<R: Receiver<u32, io::Error>> = NumberOp<R>;
+///
+///     fn connect<R: Receiver<u32, io::Error>>(self, receiver: R) -> NumberOp<R> {
+///         NumberOp { sender: Some(self), receiver: Some(receiver) }
+///     }
+/// }
+///
+/// impl<R: Receiver<u32, io::Error>> OperationState for NumberOp<R> {
+///     unsafe fn start(this: *mut Self) {
+///         // SAFETY: the operation is alive and in place until it completes, here or in the thread.
+///         let receiver = unsafe { &(*this).receiver }.as_ref().unwrap();
+///         let token = receiver.env().stop_token(); // asked for while the operation starts
+///         // SAFETY: the receiver stays in place, and the token valid, until the completion.
+///         let token = unsafe { mem::transmute::<StopToken<'_>, StopToken<'static>>(token) };
+///         let address = Address(this);
+///         let wait = move || {
+///             let Address(this) = { address };
+///             // SAFETY: only this thread has the operation now.
+///             let Number { channel, waker } = unsafe { (*this).sender.take() }.unwrap();
+///             let message = token.with_callback(|| drop(waker.send(None)), || channel.recv());
+///             drop((channel, waker));
+///             // SAFETY: as above; the token is not used any more.
+///             let receiver = unsafe { (*this).receiver.take() }.unwrap();
+///             match message {
+///                 Ok(Some(number)) => receiver.set_value(number),
+///                 Ok(None) => receiver.set_stopped(),
+///                 Err(error) => receiver.set_error(io::Error::other(error)),
+///             }
+///         };
+///         // SAFETY: what the thread borrows is alive until it has completed the operation.
+///         if let Err(error) = unsafe { thread::Builder::new().spawn_unchecked(wait) } {
+///             // SAFETY: there is no thread.
+///             let (sender, receiver) = unsafe { ((*this).sender.take(), (*this).receiver.take()) };
+///             drop(sender);
+///             receiver.unwrap().set_error(error);
+///         }
+///     }
+/// }
+///
+/// let number = || {
+///     let (waker, channel) = mpsc::channel();
+///     (waker.clone(), Number { channel, waker })
+/// };
+/// let (channel, seven) = number();
+/// channel.send(Some(7)).unwrap();
+/// assert_eq!(sync_wait(seven.then(|n| n * 6)).unwrap(), Some(42));
+///
+/// let source = StopSource::new();
+/// let (_channel, never) = number();
+/// thread::scope(|threads| {
+///     threads.spawn(|| source.request_stop());
+///     assert_eq!(sync_wait(never.with_stop_token(source.token())).unwrap(), None);
+/// });
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a sender",
+    label = "not a `Sender`",
+    note = "`just(value)` makes a sender of a value, `just_from(f)` of a function",
+    note = "a function that returns a plain value is for `then`, one that returns a sender for `let_value`"
+)]
 #[must_use = "a sender does nothing until a consumer such as `sync_wait` starts it"]
 pub unsafe trait Sender: Sized {
     /// What the value channel delivers. Several values are one tuple; none is `()`.
