@@ -140,6 +140,21 @@
 //! worker.join().unwrap();
 //! ```
 //!
+//! # When the compiler objects
+//!
+//! | It says | What helps |
+//! | --- | --- |
+//! | expected `Infallible`, found `Error` (at `let_value`, `when_all`, `finally`, ..) | both have to fail with the same type: `.cast_err()` on the one that cannot fail, or make it with [`ready`] instead of [`just`] |
+//! | expected `Infallible`, found `Error` (at `spawn`) | handle the error before: `.upon_error(..)` |
+//! | `From<TimedOut>` is not implemented for `Infallible` | `.cast_err::<std::io::Error>()` before `.timeout(..)` |
+//! | type annotations needed (at `ready`) | nothing else says the error type: use [`just`] |
+//! | `if` and `else`, or `match` arms, have incompatible types | [`Either`], or [`boxed`](SenderExt::boxed) on both |
+//! | cannot return value referencing function parameter (in `let_value`) | hand the value to the operation, or keep it with [`let_ref`] |
+//! | lifetime may not live long enough (at `let_ref`) | a named function instead of the closure |
+//! | `Rc` or `Cell` cannot be sent or shared between threads | [`block_on_local`](IoContext::block_on_local), [`sync_wait_local`], [`scope_local`](IoContext::scope_local) |
+//! | something inside of `LocalIoScheduler` cannot be shared between threads | a local handle under a remote consumer: use [`IoContext::scheduler`], or a local consumer |
+//! | something inside of `IoContext` cannot be sent between threads | a context stays on its thread: send an [`IoContextBuilder`], or an [`IoScheduler`] |
+//!
 //! # Features
 //!
 //! - `bytes`: `Bytes` and `BytesMut` of the `bytes` crate as buffers.

@@ -52,6 +52,7 @@ use crate::util::node::{Node, Signal};
 use crate::util::thread_number;
 
 /// A scheduler that hands its work to an [`Executor`]: a reference, an `Arc`, or anything cloneable.
+/// It has to be `Sync`, since work may be scheduled from any thread.
 ///
 /// # Examples
 ///

@@ -426,7 +426,8 @@ pub trait SenderExt: Sender {
     /// ```
     ///
     /// # See also
-    /// [`then`](SenderExt::then) when `f` returns a plain value.
+    /// [`then`](SenderExt::then) when `f` returns a plain value; [`let_ref`](crate::let_ref) when its
+    /// sender is to borrow the value.
     fn let_value<F, T>(self, f: F) -> LetValue<Self, F, T>
     where
         F: FnOnce(Self::Value) -> T,

@@ -23,6 +23,10 @@ use crate::senders::io::write::{Write, WriteAll};
 /// telling of errors. A file that is not a `FileHandle` (`std::fs::File`, or anything else that is
 /// `AsFd`) can be used with the methods of [`FileOps`] just as well.
 ///
+/// The operations borrow the handle. In a pipeline that opens the file, either the one operation
+/// takes it, `io.open(..).let_value(|file| io.read_some(file, buffer))`, or
+/// [`let_ref`](crate::let_ref) keeps it for many.
+///
 /// # Examples
 ///
 /// ```

@@ -57,6 +57,26 @@ use crate::util::node::Node;
 /// Neither `Send` nor `Sync`. Other threads use its [`scheduler`](IoContext::scheduler); to have a
 /// context on another thread, send an [`IoContextBuilder`] there.
 ///
+/// The scheduler borrows the context, so other threads that use it are scoped threads of the
+/// context's thread. A context that lives as long as the process can be leaked with [`Box::leak`]:
+/// its scheduler is `'static` and goes anywhere. Its thread has to go on running it.
+///
+/// ```
+/// use sendio::prelude::*;
+///
+/// let ctx = IoContext::new()?;
+/// let io = ctx.scheduler();
+/// std::thread::scope(|threads| {
+///     threads.spawn(|| {
+///         // The rest of the program, on as many threads as it likes.
+///         assert_eq!(sync_wait(io.schedule().then(|()| 42)).unwrap(), Some(42));
+///         io.request_stop();
+///     });
+///     ctx.run();
+/// });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Dropping
 /// Whatever is still in flight is cancelled and waited for, then the ring is closed: nothing is
 /// freed under the kernel.

@@ -106,6 +106,29 @@ pub struct LetRef<'v, T, F: Lend<&'v T>> {
 /// assert_eq!(sync_wait(let_ref(String::from("four"), length)), Ok(Some(4)));
 /// ```
 ///
+/// Many reads of a file that was just opened:
+///
+/// ```
+/// use sendio::{FileHandle, prelude::*};
+/// use std::io;
+/// use std::ops::ControlFlow::{Break, Continue};
+///
+/// fn count_lines(file: &FileHandle<IoScheduler<'_>>) -> impl Sender<Value = usize, Error = io::Error> {
+///     repeat_with((vec![0; 64], 0, 0), move |(buffer, offset, lines)| {
+///         file.read_at(buffer, offset).then(move |(n, buffer)| {
+///             let lines = lines + buffer[..n].iter().filter(|&&byte| byte == b'\n').count();
+///             if n == 0 { Break(lines) } else { Continue((buffer, offset + n as u64, lines)) }
+///         })
+///     })
+/// }
+///
+/// let ctx = IoContext::new()?;
+/// let open = ctx.scheduler().open("Cargo.toml", OpenOptions::new().read(true));
+/// let lines = ctx.block_on(open.let_value(|file| let_ref(file, count_lines)))?.unwrap();
+/// assert!(lines > 10);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// The reference cannot leave:
 ///
 /// ```compile_fail

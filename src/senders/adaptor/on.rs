@@ -31,7 +31,7 @@ pub type On<Sch, S> = ContinuesOn<StartsOn<Sch, S>, CurrentScheduler>;
 /// # Examples
 ///
 /// ```
-/// use sendio::{on, prelude::*};
+/// use sendio::prelude::*;
 /// use std::thread::current;
 ///
 /// let run_loop = RunLoop::new();

@@ -130,6 +130,28 @@ impl<C> fmt::Debug for WhenAllGroup<C> {
 /// assert_eq!(sync_wait(when_all(lengths)), Ok(Some(vec![2, 4, 2, 5, 3])));
 /// ```
 ///
+/// At most so many at a time: lanes that each take one piece of work after another.
+///
+/// ```
+/// use sendio::prelude::*;
+/// use std::ops::ControlFlow::{Break, Continue};
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// let (next, sum) = (AtomicU32::new(1), AtomicU32::new(0));
+/// let lane = || {
+///     repeat_with((), |()| {
+///         let n = next.fetch_add(1, Ordering::Relaxed);
+///         if n > 100 {
+///             return Either::Left(just(Break(())));
+///         }
+///         Either::Right(just(n).then(|n| Continue(drop(sum.fetch_add(n, Ordering::Relaxed)))))
+///     })
+/// };
+/// let lanes: [_; 8] = std::array::from_fn(|_| lane());
+/// assert!(sync_wait(when_all(lanes)).unwrap().is_some());
+/// assert_eq!(sum.into_inner(), 5050);
+/// ```
+///
 /// # See also
 /// [`let_value`](crate::SenderExt::let_value) for one after another.
 #[inline]

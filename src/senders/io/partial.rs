@@ -6,7 +6,34 @@ use std::io;
 
 /// What an operation on a whole buffer reports when it ended in the middle.
 ///
-/// It is inside of the [`io::Error`], whose kind is that of the cause; [`transferred`] finds it.
+/// It is inside of the [`io::Error`], whose kind is that of the cause; [`transferred`] finds it. Such
+/// an error has no [`raw_os_error`](io::Error::raw_os_error) itself, its [`cause`](Self::cause) has.
+///
+/// # Examples
+///
+/// Whether a whole-buffer operation was stopped in the middle:
+///
+/// ```
+/// use sendio::{Partial, prelude::*};
+/// use std::io;
+///
+/// fn was_stopped(error: &io::Error) -> bool {
+///     let partial = error.get_ref().and_then(|inner| inner.downcast_ref::<Partial>());
+///     partial.and_then(Partial::cause).and_then(io::Error::raw_os_error) == Some(125) // ECANCELED
+/// }
+///
+/// let ctx = IoContext::new()?;
+/// let io = ctx.scheduler();
+/// let (reader, writer) = io::pipe()?;
+/// ctx.block_on(io.write_all(&writer, "two"))?;
+/// let stop = StopSource::new();
+/// let read = io.read_exact(&reader, [0; 4]).with_stop_token(stop.token());
+/// let request = io.yield_now().repeat_n(100).cast_err().then(|()| stop.request_stop());
+/// let error = ctx.block_on(when_all((read, request))).unwrap_err();
+/// assert!(was_stopped(&error));
+/// assert_eq!(sendio::transferred(&error), 3);
+/// # Ok::<(), io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Partial {
     transferred: usize,
