@@ -13,7 +13,8 @@ use crate::backend::Backend;
 pub struct ShutdownReport {
     /// Everything had ended by itself before the deadline.
     pub graceful: bool,
-    /// Requests that were still at the kernel at the deadline, and were cancelled.
+    /// Requests that were still at the kernel at the deadline, and were cancelled. Timers and tasks
+    /// that ended stopped are not counted.
     pub cancelled: usize,
 }
 
