@@ -171,6 +171,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
     /// # Safety
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
+    #[inline(always)]
     unsafe fn arm(this: *mut Self) {
         // SAFETY: alive, in no queue, and in place until it is taken out of the heap.
         unsafe {
