@@ -86,19 +86,20 @@ const RETRIES_MAX: u8 = 32;
 #[repr(C)] // The slot comes first: its address is the address of the operation (INV-SLOT-3).
 pub struct IoOp<H: Io, K, R> {
     slot: CompletionSlot<H::Backend>,
-    /// Initialised when the operation is queued, in the inbox or as ready.
-    node: UnsafeCell<MaybeUninit<Node>>,
-    /// Initialised when `listening` is set: an operation that nobody can stop has none.
-    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
     /// The link is armed.
     listening: Cell<bool>,
     phase: Cell<Phase>,
     retries: Cell<u8>,
-    /// What to complete with, while `QueuedEnded` or `AwaitsNode`; otherwise uninitialised.
-    kept: UnsafeCell<MaybeUninit<Result<Ending, Panic>>>,
     handle: H,
     kind: UnsafeCell<ManuallyDrop<K>>,
     receiver: UnsafeCell<ManuallyDrop<R>>,
+    // What may stay uninitialised comes last, so that the rest is written together.
+    /// Initialised when the operation is queued, in the inbox or as ready.
+    node: UnsafeCell<MaybeUninit<Node>>,
+    /// Initialised when `listening` is set: an operation that nobody can stop has none.
+    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
+    /// What to complete with, while `QueuedEnded` or `AwaitsNode`; otherwise uninitialised.
+    kept: UnsafeCell<MaybeUninit<Result<Ending, Panic>>>,
     _pinned: PhantomPinned,
 }
 
@@ -176,8 +177,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             Self::link(this).write(StopLink::new(Self::act));
             (*this).listening.set(true);
             let core = (*(&raw const (*this).handle)).core();
-            let slot = Self::slot(this).as_ptr();
-            StopLink::arm(Self::link(this), core, slot, token, submitting);
+            StopLink::arm(Self::link(this), core, token, submitting);
         }
     }
 
@@ -483,7 +483,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                     if !(*this).listening.get() {
                         Self::listen(this, RawToken::NEVER, false);
                     }
-                    StopLink::cancel_later(Self::link(this));
+                    StopLink::cancel_later(Self::link(this), Self::slot(this));
                 }
                 // Written when the phase was entered, which is left here.
                 Phase::AwaitsNode => {

@@ -29,8 +29,8 @@
 
 #![expect(unsafe_code, reason = "intrusive nodes inside operations")]
 
-use std::cell::Cell;
-use std::mem::offset_of;
+use std::cell::{Cell, UnsafeCell};
+use std::mem::{MaybeUninit, offset_of};
 use std::ptr::{self, NonNull};
 
 use super::core::Core;
@@ -50,11 +50,13 @@ const STOP: u32 = 2;
 #[repr(C)] // The callback comes first: its address is the address of the link.
 pub(crate) struct StopLink<B: Backend> {
     callback: RawCallback,
-    node: Node,
-    links: Links,
+    /// Made when it is queued.
+    node: UnsafeCell<MaybeUninit<Node>>,
+    /// Made when the link is put into a list of cancels.
+    links: UnsafeCell<MaybeUninit<Links>>,
+    /// The slot to cancel; without meaning unless `pending`.
+    slot: Cell<MaybeUninit<NonNull<CompletionSlot<B>>>>,
     core: Cell<*const Core<B>>,
-    /// The slot to cancel; null for operations without one.
-    slot: Cell<*mut CompletionSlot<B>>,
     /// Called on the loop's thread when stop was requested and the operation is incomplete.
     act: unsafe fn(NonNull<Self>),
     token: Cell<RawToken>,
@@ -70,10 +72,10 @@ impl<B: Backend> StopLink<B> {
     pub(crate) fn new(act: unsafe fn(NonNull<Self>)) -> Self {
         Self {
             callback: RawCallback::new(Self::requested),
-            node: Node::new(Self::node_arrived),
-            links: Links::new(),
+            node: UnsafeCell::new(MaybeUninit::uninit()),
+            links: UnsafeCell::new(MaybeUninit::uninit()),
+            slot: Cell::new(MaybeUninit::uninit()),
             core: Cell::new(ptr::null()),
-            slot: Cell::new(ptr::null_mut()),
             act,
             token: Cell::new(RawToken::NEVER),
             state: AtomicU32::new(0),
@@ -92,7 +94,6 @@ impl<B: Backend> StopLink<B> {
     pub(crate) unsafe fn arm(
         this: NonNull<Self>,
         core: &Core<B>,
-        slot: *mut CompletionSlot<B>,
         token: RawToken,
         submitting: bool,
     ) {
@@ -100,14 +101,11 @@ impl<B: Backend> StopLink<B> {
         unsafe {
             let link = this.as_ref();
             link.core.set(core);
-            link.slot.set(slot);
             link.token.set(token);
             if submitting {
                 link.state.store(SUBMITTING, Ordering::Relaxed);
             }
-            if !token.is_never() {
-                register(token, this.cast());
-            }
+            register(token, this.cast());
         }
     }
 
@@ -151,15 +149,29 @@ impl<B: Backend> StopLink<B> {
         // SAFETY: alive (INV-STOP-1); the core is alive while its operations are incomplete.
         unsafe {
             let link = this.as_ref();
-            if link.token.get().is_never() && !link.pending.get() {
-                return false;
-            }
             deregister(this.cast());
-            if link.pending.replace(false) {
-                (*link.core.get()).cancels.remove(Self::links(this));
+            if link.pending.get() {
+                Self::forget_cancel(this);
             }
             // Acquire is given by the deregistration.
             link.state.load(Ordering::Relaxed) & STOP != 0 && !link.arrived.get()
+        }
+    }
+
+    /// Takes the link out of the list of cancels to send.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; in that list.
+    #[cold]
+    #[inline(never)]
+    unsafe fn forget_cancel(this: NonNull<Self>) {
+        // SAFETY: in the list (contract), so alive, as is the core.
+        unsafe {
+            this.as_ref().pending.set(false);
+            (*this.as_ref().core.get())
+                .cancels
+                .remove(Self::links(this));
         }
     }
 
@@ -177,14 +189,15 @@ impl<B: Backend> StopLink<B> {
     ///
     /// # Safety
     ///
-    /// - The loop's thread; armed; the slot is at the kernel.
-    pub(crate) unsafe fn cancel_later(this: NonNull<Self>) {
-        // SAFETY: alive (INV-STOP-1), as is the core.
+    /// - The loop's thread; armed; `slot` is that of the operation, and at the kernel.
+    pub(crate) unsafe fn cancel_later(this: NonNull<Self>, slot: NonNull<CompletionSlot<B>>) {
+        // SAFETY: alive (INV-STOP-1), as is the core. Links that are not pending are in no list.
         unsafe {
             if !this.as_ref().pending.replace(true) {
-                (*this.as_ref().core.get())
-                    .cancels
-                    .push_back(Self::links(this));
+                this.as_ref().slot.set(MaybeUninit::new(slot));
+                let links = Self::links(this);
+                links.write(Links::new());
+                (*this.as_ref().core.get()).cancels.push_back(links);
             }
         }
     }
@@ -213,10 +226,10 @@ impl<B: Backend> StopLink<B> {
     ///
     /// # Safety
     ///
-    /// - Armed, with a slot.
+    /// - In the list of cancels.
     pub(super) unsafe fn slot(this: NonNull<Self>) -> NonNull<CompletionSlot<B>> {
-        // SAFETY: alive (INV-STOP-1), with a slot (contract).
-        unsafe { NonNull::new_unchecked(this.as_ref().slot.get()) }
+        // SAFETY: alive (INV-STOP-1); written when the link was put into the list (contract).
+        unsafe { this.as_ref().slot.get().assume_init() }
     }
 
     /// The cancel of the link with these links was sent.
@@ -251,7 +264,9 @@ impl<B: Backend> StopLink<B> {
                     (this.as_ref().act)(this);
                 }
             } else if this.as_ref().state.fetch_or(STOP, Ordering::AcqRel) & SUBMITTING == 0 {
-                let node = this.byte_add(offset_of!(Self, node)).cast();
+                let node: NonNull<Node> = this.byte_add(offset_of!(Self, node)).cast();
+                // The callback runs once, so the node is in no queue and nobody else's.
+                node.write(Node::new(Self::node_arrived));
                 (*core).push(node);
             }
         }

@@ -20,7 +20,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomPinned;
 use std::mem::{ManuallyDrop, offset_of};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
 use super::handle::{Io, LocalIoScheduler};
@@ -171,6 +171,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
     /// # Safety
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
+    #[inline(always)]
     unsafe fn arm(this: *mut Self) {
         // SAFETY: alive, in no queue, and in place until it is taken out of the heap.
         unsafe {
@@ -328,13 +329,7 @@ impl<H: Io, R: Receiver<(), io::Error>> OperationState for TimerOp<H, R> {
             (*this)
                 .phase
                 .set(if home { Phase::Starting } else { Phase::Queued });
-            StopLink::arm(
-                Self::link(this),
-                core,
-                ptr::null_mut(),
-                token.erase(),
-                !home,
-            );
+            StopLink::arm(Self::link(this), core, token.erase(), !home);
             if home {
                 if (*this).phase.get() == Phase::StopWanted {
                     (*this).phase.set(Phase::Starting);
