@@ -137,6 +137,23 @@ impl Uring {
         unsafe { &mut *self.queues.get() }
     }
 
+    /// Whether there is something to reap.
+    #[inline]
+    fn has_completions(&self) -> bool {
+        // SAFETY: not used after this function.
+        let completion = unsafe { &mut self.queues().completion };
+        completion.sync();
+        !CompletionQueue::is_empty(completion)
+    }
+
+    /// Whether the kernel has asked to be entered.
+    #[inline]
+    fn is_flagged(&self) -> bool {
+        // SAFETY: not used after this function.
+        let submission = unsafe { &self.queues().submission };
+        submission.taskrun() || submission.cq_overflow()
+    }
+
     /// Puts an entry into the queue, submitting the queue first if it is full.
     #[inline(always)]
     fn push(&self, entry: &squeue::Entry) -> bool {
@@ -391,43 +408,17 @@ unsafe impl Backend for Uring {
 
     #[inline]
     fn is_ready(&self) -> bool {
-        // SAFETY: not used after this block.
-        let empty = unsafe {
-            let completion = &mut self.queues().completion;
-            completion.sync();
-            CompletionQueue::is_empty(completion)
-        };
-        !empty || self.wants_enter()
+        self.has_completions() || self.wants_enter()
     }
 
     #[inline]
     fn may_have_completed(&self) -> bool {
-        if !self.tells {
-            return true;
-        }
-        // SAFETY: not used after this block.
-        unsafe {
-            let Queues {
-                submission,
-                completion,
-            } = self.queues();
-            completion.sync();
-            !CompletionQueue::is_empty(completion)
-                || submission.taskrun()
-                || submission.cq_overflow()
-        }
+        !self.tells || self.has_completions() || self.is_flagged()
     }
 
     #[inline]
     fn wants_enter(&self) -> bool {
-        // SAFETY: not used after this block.
-        unsafe {
-            let submission = &self.queues().submission;
-            !submission.is_empty()
-                || submission.taskrun()
-                || submission.cq_overflow()
-                || (self.iopoll && self.at_kernel.get() > 0)
-        }
+        self.has_unsubmitted() || self.is_flagged() || (self.iopoll && self.at_kernel.get() > 0)
     }
 
     #[inline]

@@ -309,7 +309,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         // SAFETY: the contract is the same.
         unsafe {
             if M::LOOPS {
-                Self::resume(this, move || Next::Complete(outcome), false);
+                Self::resume(this, move || Next::Complete(outcome), false, false);
             } else {
                 Self::complete(this, outcome);
             }
@@ -378,7 +378,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         //         cycle, so the compiler can inline a whole chain.
         unsafe {
             if M::LOOPS {
-                return Self::resume(this, after, hot);
+                return Self::resume(this, after, hot, M::First::DEFERS);
             }
             match after() {
                 Next::First(sender) => Self::went_back(this, sender),
@@ -418,7 +418,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         //         cycle, so the compiler can inline a whole chain.
         unsafe {
             if M::LOOPS {
-                return Self::resume(this, after, hot);
+                return Self::resume(this, after, hot, M::Second::DEFERS);
             }
             match after() {
                 Next::First(sender) => Self::went_back(this, sender),
@@ -434,16 +434,22 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     }
 
     /// Goes on after a child with what the script says, here or in the frame of the loop that
-    /// started it. What is `hot` is inlined.
+    /// started it; a child that is `deferred` (`DEFERS`) has not completed inside of its start, so no
+    /// frame waits for it. What is `hot` is inlined.
     ///
     /// # Safety
     ///
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
-    unsafe fn resume(this: *mut Self, after: impl FnOnce() -> NextOf<M>, hot: bool) {
+    unsafe fn resume(
+        this: *mut Self,
+        after: impl FnOnce() -> NextOf<M>,
+        hot: bool,
+        deferred: bool,
+    ) {
         // SAFETY: stage `Idle`: the operation is alive and this thread's.
         let (key, frame) = unsafe { (&raw const (*this).stage, (*this).frame) };
-        if let Some(slot) = Frame::slot_of(key.cast(), frame) {
+        if !deferred && let Some(slot) = Frame::slot_of(key.cast(), frame) {
             // SAFETY: the slot belongs to the running loop of exactly this operation (the frame
             //         has its key, and is the one it noted last), so it is a `NextOf<M>`, and it
             //         is written once per turn.
