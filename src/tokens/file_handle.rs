@@ -50,9 +50,10 @@ pub struct FileHandle<H> {
 }
 
 /// A [`FileHandle`] whose operations may be started on any thread.
-pub type IoFile<'ctx, B> = FileHandle<IoScheduler<'ctx, B>>;
+pub type IoFile<'ctx, B = crate::backend::DefaultBackend> = FileHandle<IoScheduler<'ctx, B>>;
 /// A [`FileHandle`] for the thread of its context.
-pub type LocalIoFile<'ctx, B> = FileHandle<LocalIoScheduler<'ctx, B>>;
+pub type LocalIoFile<'ctx, B = crate::backend::DefaultBackend> =
+    FileHandle<LocalIoScheduler<'ctx, B>>;
 
 impl<H: Io> FileHandle<H> {
     /// A handle that owns `fd`, with operations on the context of `io`.

@@ -46,7 +46,7 @@ struct Shared<B: Backend> {
 }
 
 /// A place in which senders run at the same time; made by [`IoContext::scope`].
-pub struct Scope<'scope, 'env: 'scope, B: Backend> {
+pub struct Scope<'scope, 'env: 'scope, B: Backend = crate::backend::DefaultBackend> {
     shared: Shared<B>,
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<&'env mut &'env ()>,
@@ -57,7 +57,7 @@ pub struct Scope<'scope, 'env: 'scope, B: Backend> {
 unsafe impl<B: Backend> Sync for Scope<'_, '_, B> {}
 
 /// A [`Scope`] for local senders; made by [`IoContext::scope_local`].
-pub struct LocalScope<'scope, 'env: 'scope, B: Backend> {
+pub struct LocalScope<'scope, 'env: 'scope, B: Backend = crate::backend::DefaultBackend> {
     shared: Shared<B>,
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<(&'env mut &'env (), *const ())>,
