@@ -192,6 +192,21 @@ fn read_stop_after_cqe() {
 }
 
 #[test]
+fn read_stop_before_submission_of_data_that_is_there() {
+    let ctx = IoContext::new().expect("a ring");
+    let (pipe, source, probe) = (Pipe::new(), StopSource::new(), Probe::new());
+    pipe.fill(b"data");
+    let env = Env::default().with_stop_token(source.token());
+    let read = ctx.local().read_some(&pipe.reader, vec![0; 8]);
+    let op = connect_and_start(read, probe.receiver_in(env));
+    // Read and cancel go to the kernel in one call, the read first.
+    assert!(source.request_stop());
+    ctx.run_until_empty();
+    drop(op);
+    expect_bytes(probe.outcome(), b"data");
+}
+
+#[test]
 fn read_stop_after_completion() {
     for_each_way(
         |_| {},
