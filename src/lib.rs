@@ -219,6 +219,7 @@ pub use senders::io::path_ops::PathOps;
 pub use senders::io::statx::Metadata;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub use tokens::cwd::Cwd;
+pub use tokens::endpoint::{Domain, Endpoint};
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
 
