@@ -5,3 +5,4 @@ pub(crate) mod cwd;
 pub(crate) mod endpoint;
 pub(crate) mod fd;
 pub(crate) mod file_handle;
+pub(crate) mod socket_fd;
