@@ -49,6 +49,8 @@ unsafe impl<A: Sender, B: Sender<Value = A::Value, Error = A::Error>> Sender for
     type Value = A::Value;
     type Error = A::Error;
     type Operation<R: Receiver<A::Value, A::Error>> = EitherOp<A::Operation<R>, B::Operation<R>>;
+    const STAYS: bool = A::STAYS && B::STAYS;
+    const LOOKS: bool = A::LOOKS && B::LOOKS;
 
     #[inline]
     fn connect<R: Receiver<A::Value, A::Error>>(self, receiver: R) -> Self::Operation<R> {
@@ -70,6 +72,8 @@ unsafe impl<A: LocalSender, B: LocalSender<Value = A::Value, Error = A::Error>> 
 pub struct EitherOp<A, B>(Either<A, B>);
 
 impl<A: OperationState, B: OperationState> OperationState for EitherOp<A, B> {
+    const SPENT: bool = A::SPENT && B::SPENT;
+
     #[inline]
     unsafe fn start(this: *mut Self) {
         // SAFETY: alive and not started (contract), so nobody else looks at it; the reference ends

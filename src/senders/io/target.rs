@@ -118,7 +118,6 @@ impl From<AtOffset> for Position {
 /// A length as the kernel takes it: at most what one transfer can do.
 #[inline]
 pub(crate) fn transfer_len(len: usize) -> u32 {
-    u32::try_from(len).map_or(crate::backend::request::TRANSFER_MAX, |len| {
-        len.min(crate::backend::request::TRANSFER_MAX)
-    })
+    let most = crate::backend::request::TRANSFER_MAX;
+    u32::try_from(len.min(most as usize)).unwrap_or(most)
 }
