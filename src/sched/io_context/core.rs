@@ -218,7 +218,13 @@ impl<B: Backend> Core<B> {
     /// Whether nothing keeps an operation from going straight to the kernel.
     #[inline]
     pub(super) fn is_clear(&self) -> bool {
-        self.hurdles.get() == 0
+        self.hurdles.get() == 0 || self.is_clear_outside()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_clear_outside(&self) -> bool {
+        self.hurdles.get() == hurdle::OUTSIDE && !self.is_stopping()
     }
 
     fn has_hurdle(&self, hurdle: u8) -> bool {

@@ -331,13 +331,6 @@ impl<B: Backend> Core<B> {
 
 /// Runs at most `limit` nodes of `queue`, also those that are added meanwhile.
 fn run_queue(queue: &LocalQueue, limit: usize, signal: Signal) -> usize {
-    let mut count = 0;
-    while count < limit
-        && let Some(node) = queue.pop_front()
-    {
-        count += 1;
-        // SAFETY: queued nodes are alive and in place until they are run, and run once (INV-NODE-1).
-        unsafe { Node::run(node, signal) };
-    }
-    count
+    // SAFETY: queued nodes are alive and in place until they are run, and run once (INV-NODE-1).
+    queue.drain(limit, |node| unsafe { Node::run(node, signal) })
 }

@@ -89,4 +89,16 @@ impl<A: OperationState, B: OperationState> OperationState for EitherOp<A, B> {
             Either::Right(op) => unsafe { OperationState::start(op) },
         }
     }
+
+    #[inline(always)]
+    unsafe fn start_aside(this: *mut Self) -> bool {
+        // SAFETY: as in `start`.
+        match unsafe { &mut (*this).0 } {
+            // SAFETY: our caller's promises about the whole hold for the field; the reference ends
+            //         with the conversion.
+            Either::Left(op) => unsafe { OperationState::start_aside(&raw mut *op) },
+            // SAFETY: as above.
+            Either::Right(op) => unsafe { OperationState::start_aside(&raw mut *op) },
+        }
+    }
 }
