@@ -1,17 +1,23 @@
 //! Handles that outlive what they belong to, or are used where they should not be, in safe code.
-//! Method: the closed descriptor's number is given to other files; tasks are left where they are lost.
+//! And user code that an operation calls while it starts, which asks for stop, fails or panics there.
+//! Method: the closed descriptor's number is given to other files; tasks are left where they are lost;
+//! owners of descriptors and scripts that misbehave.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io::{Seek, Write};
+use std::io::{self, Seek, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
 use sendio::backends::{Backend, Options, Uring, Wake};
 use sendio::prelude::*;
-use sendio::{Executor, ExecutorScheduler, Io, Task};
+use sendio::{Executor, ExecutorScheduler, Io, Task, retry_when};
 
 use tempfile::TempDir;
+
+use crate::common::pipes::Pipe;
 
 #[test]
 fn waker_that_outlives_its_backend_writes_into_no_other_file() {
@@ -88,4 +94,97 @@ fn task_in_a_thread_local_completes_stopped_when_the_thread_ends() {
         let work = away.then(|()| text.len()).boxed();
         assert_eq!(sync_wait(when_all((work, just(1)))), Ok(None));
     });
+}
+
+/// A descriptor whose owner does something each time it is asked for it.
+struct Asked<F, G> {
+    file: F,
+    asked: G,
+}
+
+impl<F: AsFd, G: Fn()> AsFd for Asked<F, G> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        (self.asked)();
+        self.file.as_fd()
+    }
+}
+
+#[test]
+fn read_that_stops_its_scope_while_it_starts_is_stopped() {
+    let ctx = IoContext::new().expect("a ring");
+    let io = ctx.scheduler();
+    let pipe = Pipe::new();
+    let reader = &pipe.reader;
+    for in_the_loop in [false, true] {
+        ctx.scope(|scope| {
+            let owner = Asked {
+                file: reader,
+                asked: move || {
+                    scope.request_stop();
+                },
+            };
+            let read = io.read_some(owner, [0; 1]).then(drop).upon_error(|_| ());
+            if in_the_loop {
+                scope.spawn(io.yield_now().let_value(move |()| read));
+            } else {
+                scope.spawn(read);
+            }
+        });
+    }
+    ctx.scope(|scope| {
+        let rounds = repeat_with((), move |()| {
+            let owner = Asked {
+                file: reader,
+                asked: move || {
+                    scope.request_stop();
+                },
+            };
+            let read = io.read_some(owner, [0; 1]);
+            read.then(|_| std::ops::ControlFlow::<(), ()>::Continue(()))
+        });
+        scope.spawn(rounds.upon_error(|_| ()));
+    });
+    assert_eq!(ctx.metrics().in_flight, 0);
+}
+
+#[test]
+fn loop_over_a_read_that_ends_in_its_preparation_prepares_it_once() {
+    let ctx = IoContext::new().expect("a ring");
+    let io = ctx.local();
+    let null = File::open("/dev/null").expect("open");
+    let count = Cell::new(0);
+    let read = || {
+        let asked = || count.set(count.get() + 1);
+        let owner = Asked { file: &null, asked };
+        // There is no such position.
+        io.read_at(owner, [0; 1], u64::MAX)
+    };
+    let error = ctx.block_on_local(retry_when(read, |error| {
+        if count.get() < 3 {
+            Either::Left(ready::<(), io::Error>(()))
+        } else {
+            Either::Right(just_error(error))
+        }
+    }));
+    assert_eq!(
+        error.expect_err("refused").kind(),
+        io::ErrorKind::InvalidInput
+    );
+    assert_eq!(count.get(), 3, "asked once for each attempt");
+
+    count.set(0);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        let asked = || {
+            count.set(count.get() + 1);
+            panic!("asked {} times", count.get());
+        };
+        let owner = Asked { file: &null, asked };
+        let make = || io.read_at(&owner, [0; 1], 0).then(drop);
+        ctx.block_on_local(retry_when(make, just_error::<(), io::Error>))
+    }));
+    let payload = panicked.expect_err("the panic arrives");
+    assert_eq!(
+        payload.downcast_ref::<String>().expect("a text"),
+        "asked 1 times"
+    );
 }

@@ -64,6 +64,12 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
         }
         true
     }
+
+    #[inline(always)]
+    unsafe fn start_after_all(this: *mut Self) {
+        // SAFETY: the contract is the same. The kind was prepared at most once, which `phase` says.
+        unsafe { Self::start_slowly(this) }
+    }
 }
 
 impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
@@ -171,13 +177,31 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         //         token's source is alive while the receiver is incomplete.
         unsafe {
             if let Some(list) = HomeSource::list_of(core, token) {
-                return list.as_ref().push_back(Self::slot(this).cast());
+                list.as_ref().push_back(Self::slot(this).cast());
+                // User code that the kind calls may have asked since the start looked: then the source
+                // has been through its list.
+                if token.stop_requested() {
+                    Self::stop_enlisted(this);
+                }
+                return;
             }
             core.in_flight.push_back(Self::slot(this).cast());
             if !token.is_never() && !(*this).now.listening.get() {
                 Self::listen(this, token, false);
             }
         }
+    }
+
+    /// Stop was requested between the look at the token and the submission.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type, at the kernel; the loop's thread.
+    #[cold]
+    #[inline(never)]
+    unsafe fn stop_enlisted(this: *mut Self) {
+        // SAFETY: the contract is the same; nothing completes in there.
+        unsafe { Self::stop(this) }
     }
 
     /// As [`submit`](Self::submit), when something stands in the way.

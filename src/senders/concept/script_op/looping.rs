@@ -145,7 +145,8 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// # Safety
     ///
-    /// - `child` is the one that `stage` names, and was not started.
+    /// - `child` is the one that `stage` names, and was not started; its `start_aside` has just
+    ///   returned `false`.
     #[inline(always)]
     unsafe fn framed<C: OperationState>(this: *mut Self, child: *mut C) -> Option<NextOf<M>> {
         if Self::STAYS {
@@ -160,7 +161,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
             let frame = Frame::new(key.cast(), NonNull::from(&mut slot).cast());
             (*this).turn = (&raw const frame).cast();
             let guard = frame.enter();
-            OperationState::start(child);
+            OperationState::start_after_all(child);
             frame.leave(guard)
         };
         // SAFETY: the child completed inside its start, on this thread: `resume` has written
@@ -184,7 +185,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         unsafe {
             (*this).turn = slot.as_mut_ptr().cast();
             let guard = AbortGuard::new("a sender's `start` unwound");
-            OperationState::start(child);
+            OperationState::start_after_all(child);
             guard.disarm();
             if (*this).turn.is_null() {
                 return Some(slot.assume_init());
