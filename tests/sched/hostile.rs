@@ -6,14 +6,17 @@
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::thread;
 
+use sendio::adaptor::{Next, Script, Scripting};
 use sendio::backends::{Backend, Options, Uring, Wake};
+use sendio::factory::{Just, KnownStopped};
 use sendio::prelude::*;
-use sendio::{Executor, ExecutorScheduler, Io, Task, retry_when};
+use sendio::{Env, Executor, ExecutorScheduler, Io, Task, retry_when};
 
 use tempfile::TempDir;
 
@@ -187,4 +190,103 @@ fn loop_over_a_read_that_ends_in_its_preparation_prepares_it_once() {
         payload.downcast_ref::<String>().expect("a text"),
         "asked 1 times"
     );
+}
+
+#[test]
+fn loop_over_reads_that_return_their_buffer_is_stopped() {
+    let ctx = IoContext::new().expect("a ring");
+    let io = ctx.local();
+    let zero = File::open("/dev/zero").expect("open");
+    let source = StopSource::new();
+    let rounds = Cell::new(0);
+    let read = repeat_with((), |()| {
+        let read = io.read_at(&zero, [0; 8], 0).returning_buffer();
+        read.then(|(_, _)| {
+            rounds.set(rounds.get() + 1);
+            assert!(rounds.get() < 10, "a stopped loop goes on");
+            if rounds.get() == 3 {
+                source.request_stop();
+            }
+            std::ops::ControlFlow::<(), ()>::Continue(())
+        })
+    });
+    let ended = ctx.block_on_local(read.with_stop_token(source.token()));
+    assert_eq!(ended.expect("no error"), None);
+    assert_eq!(rounds.get(), 3);
+}
+
+/// How a [`Stubborn`] script keeps a stop request from its children.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Stubbornness {
+    /// They do not see the token.
+    Hides,
+    /// It goes on when they are stopped.
+    GoesOn,
+}
+
+/// Runs the senders of a function, for ever.
+struct Stubborn<F, S> {
+    make: F,
+    how: Stubbornness,
+    _sender: PhantomData<S>,
+}
+
+type NoSecond = Just<KnownStopped<(), std::convert::Infallible>>;
+
+impl<F: FnMut() -> S, S: Sender<Value = ()>> Script for Stubborn<F, S> {
+    type First = S;
+    type Second = NoSecond;
+    type Value = ();
+    type Error = S::Error;
+    const LOOPS: bool = true;
+
+    fn begin(&mut self) -> Next<S, NoSecond, (), S::Error> {
+        Next::First((self.make)())
+    }
+
+    fn after_first(&mut self, outcome: Outcome<(), S::Error>) -> Next<S, NoSecond, (), S::Error> {
+        match outcome {
+            Outcome::Panicked(_) => Next::Complete(outcome),
+            _ => Next::First((self.make)()),
+        }
+    }
+
+    fn after_second(
+        &mut self,
+        _: Outcome<(), std::convert::Infallible>,
+    ) -> Next<S, NoSecond, (), S::Error> {
+        unreachable!("there is no second sender")
+    }
+
+    fn first_env<'a>(&'a self, outer: impl FnOnce() -> Env<'a>) -> Env<'a> {
+        match self.how {
+            Stubbornness::Hides => Env::default(),
+            Stubbornness::GoesOn => outer(),
+        }
+    }
+}
+
+#[test]
+fn loop_of_a_script_that_keeps_stop_requests_from_its_children_is_stopped() {
+    let ctx = IoContext::new().expect("a ring");
+    let io = ctx.local();
+    for how in [Stubbornness::Hides, Stubbornness::GoesOn] {
+        let source = StopSource::new();
+        let rounds = Cell::new(0);
+        let looping = Scripting::new(Stubborn {
+            make: || {
+                rounds.set(rounds.get() + 1);
+                assert!(rounds.get() < 10, "a stopped loop goes on: {how:?}");
+                if rounds.get() == 3 {
+                    source.request_stop();
+                }
+                io.schedule()
+            },
+            how,
+            _sender: PhantomData,
+        });
+        let ended = ctx.block_on_local(looping.with_stop_token(source.token()));
+        assert_eq!(ended.expect("no error"), None);
+        assert_eq!(rounds.get(), 3, "{how:?}");
+    }
 }

@@ -102,6 +102,7 @@ impl<F: AsFd, B: IoBufMut> Reading<F, B> {
 //         promises its space (INV-BUF-1).
 unsafe impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -174,6 +175,7 @@ impl<F: AsFd, B: IoBufMut> ReadExact<F, B> {
 // SAFETY: as for `Read`; what was read already is within the space, as `advance` checks.
 unsafe impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
     type Value = B;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -96,6 +96,7 @@ impl<F: AsFd, B: IoBuf> Writing<F, B> {
 //         promises its bytes (INV-BUF-1).
 unsafe impl<F: AsFd, B: IoBuf> Kind for Write<F, B> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -155,6 +156,7 @@ impl<F: AsFd, B: IoBuf> WriteAll<F, B> {
 // SAFETY: as for `Write`; what was written already is within the bytes, as `advance` checks.
 unsafe impl<F: AsFd, B: IoBuf> Kind for WriteAll<F, B> {
     type Value = B;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {

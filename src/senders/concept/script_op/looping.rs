@@ -22,6 +22,12 @@ use crate::senders::concept::script::{Next, NextOf, Script};
 use crate::senders::concept::sender::Sender;
 
 impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
+    /// Whether the loop looks for a stop request before a first child, which does not so itself, or of
+    /// which the script does not say that it would end the loop.
+    const FIRST_WATCHED: bool = !(M::PASSES_STOP && M::First::LOOKS);
+    /// The same for a second child.
+    const SECOND_WATCHED: bool = !(M::PASSES_STOP && M::Second::LOOKS);
+
     /// Does what the script said, for scripts that loop: until a child is under way, or the receiver was
     /// completed.
     ///
@@ -38,10 +44,10 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         unsafe {
             match next {
                 Next::Complete(outcome) => Self::complete(this, outcome),
-                Next::First(sender) if !M::First::LOOKS && Self::stop_requested(this) => {
+                Next::First(sender) if Self::FIRST_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
-                Next::Second(sender) if !M::Second::LOOKS && Self::stop_requested(this) => {
+                Next::Second(sender) if Self::SECOND_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
                 Next::First(sender) => {
@@ -110,10 +116,10 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         unsafe {
             match next {
                 Next::Complete(outcome) => Self::complete(this, outcome),
-                Next::First(sender) if !M::First::LOOKS && Self::stop_requested(this) => {
+                Next::First(sender) if Self::FIRST_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
-                Next::Second(sender) if !M::Second::LOOKS && Self::stop_requested(this) => {
+                Next::Second(sender) if Self::SECOND_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
                 Next::First(sender) => {
