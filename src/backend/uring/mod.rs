@@ -90,6 +90,8 @@ pub struct Uring {
     tells: bool,
     /// Completions that were reaped.
     reaped: Cell<u64>,
+    /// Entries that the kernel had not taken after the last `enter`: they are counted as submitted.
+    left: Cell<usize>,
     /// Wake-ups that were taken out of the eventfd.
     wakes_seen: Cell<u64>,
     setup: setup::Setup,
@@ -186,10 +188,12 @@ impl Uring {
         args: Option<&SubmitArgs<'_, '_>>,
     ) -> io::Result<usize> {
         // SAFETY: not used after this block.
-        let (queued, overflow) = unsafe {
+        let (pushed, queued, overflow) = unsafe {
             let submission = &mut self.queues().submission;
+            // Before the view hears what the kernel has taken meanwhile.
+            let pushed = submission.len() - self.left.get();
             submission.sync();
-            (submission.len(), submission.cq_overflow())
+            (pushed, submission.len(), submission.cq_overflow())
         };
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
         let mut flags = flags;
@@ -204,7 +208,7 @@ impl Uring {
         }
         let mut counters = self.counters.get();
         counters.enters += 1;
-        counters.submitted += u64::from(queued);
+        counters.submitted += pushed as u64;
         counters.overflows += u64::from(overflow);
         self.counters.set(counters);
         // SAFETY: the argument, if any, outlives the call and matches `EXT_ARG`.
@@ -218,8 +222,12 @@ impl Uring {
                     .enter::<libc::sigset_t>(queued, wanted, flags.bits(), None),
             }
         };
-        // SAFETY: not used after this line.
-        unsafe { self.queues() }.submission.sync();
+        // SAFETY: not used after this block.
+        unsafe {
+            let submission = &mut self.queues().submission;
+            submission.sync();
+            self.left.set(submission.len());
+        }
         result
     }
 
@@ -315,6 +323,7 @@ unsafe impl Backend for Uring {
             iopoll: options.iopoll,
             tells: setup.sets_flag() && !options.iopoll,
             reaped: Cell::new(0),
+            left: Cell::new(0),
             wakes_seen: Cell::new(0),
             setup,
             write_flags: setup::write_flags(),
