@@ -1,7 +1,12 @@
 //! Handles that outlive what they belong to, or are used where they should not be, in safe code.
 //! And user code that an operation calls while it starts, which asks for stop, fails or panics there.
 //! Method: the closed descriptor's number is given to other files; tasks are left where they are lost;
-//! owners of descriptors and scripts that misbehave.
+//! owners of descriptors, buffers and scripts that misbehave.
+//!
+//! # Safety
+//! INV-BUF-1 for a buffer that does something when it is asked for its memory.
+
+#![expect(unsafe_code, reason = "a buffer that does something")]
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -16,7 +21,7 @@ use sendio::adaptor::{Next, Script, Scripting};
 use sendio::backends::{Backend, Options, Uring, Wake};
 use sendio::factory::{Just, KnownStopped};
 use sendio::prelude::*;
-use sendio::{Env, Executor, ExecutorScheduler, Io, Task, retry_when};
+use sendio::{Env, Executor, ExecutorScheduler, Io, IoBufMut, Task, retry_when};
 
 use tempfile::TempDir;
 
@@ -148,6 +153,106 @@ fn read_that_stops_its_scope_while_it_starts_is_stopped() {
         scope.spawn(rounds.upon_error(|_| ()));
     });
     assert_eq!(ctx.metrics().in_flight, 0);
+}
+
+/// A buffer that does something each time it is asked for its memory.
+struct AskedBytes<G> {
+    bytes: Vec<u8>,
+    asked: G,
+}
+
+// SAFETY: the vector is not touched until the value is mutably borrowed or dropped.
+unsafe impl<G: FnMut()> IoBufMut for AskedBytes<G> {
+    fn io_space(&mut self) -> *mut [u8] {
+        (self.asked)();
+        self.bytes.io_space()
+    }
+
+    fn io_filled(&self) -> usize {
+        self.bytes.io_filled()
+    }
+
+    unsafe fn set_filled(&mut self, filled: usize) {
+        // SAFETY: the contract is the same.
+        unsafe { self.bytes.set_filled(filled) }
+    }
+}
+
+#[test]
+fn read_that_is_stopped_by_its_buffer_when_there_is_room_for_it_is_stopped() {
+    let ctx = IoContext::builder()
+        .in_flight_limit(1)
+        .build()
+        .expect("a ring");
+    let io = ctx.scheduler();
+    let (busy, pipe) = (Pipe::new(), Pipe::new());
+    let reader = &pipe.reader;
+    ctx.scope(|scope| {
+        let first = io.read_some(&busy.reader, [0; 1]).then(drop);
+        scope.spawn(first.upon_error(|_| ()));
+        for stops in [2, usize::MAX] {
+            let mut count = 0;
+            let buffer = AskedBytes {
+                bytes: vec![0; 1],
+                asked: move || {
+                    count += 1;
+                    if count == stops {
+                        scope.request_stop();
+                    }
+                },
+            };
+            let read = io.read_some(reader, buffer).then(drop);
+            scope.spawn(read.upon_error(|_| ()));
+        }
+        busy.fill(b"x");
+    });
+    assert_eq!(ctx.metrics().in_flight, 0);
+}
+
+#[test]
+fn read_exact_that_is_stopped_by_its_buffer_at_any_time_is_stopped() {
+    // Two requests, and two questions in between.
+    for (limit, away, at) in (1..=4).flat_map(|at| {
+        [
+            (usize::MAX, false, at),
+            (usize::MAX, true, at),
+            (1, false, at),
+            (1, true, at),
+        ]
+    }) {
+        let builder = IoContext::builder().in_flight_limit(limit);
+        let ctx = builder.build().expect("a ring");
+        let io = ctx.scheduler();
+        let (busy, pipe) = (Pipe::new(), Pipe::new());
+        let reader = &pipe.reader;
+        pipe.fill(b"x");
+        ctx.scope(|scope| {
+            if limit == 1 {
+                let first = io.read_some(&busy.reader, [0; 1]).then(drop);
+                scope.spawn(first.unstoppable().upon_error(|_| ()));
+            }
+            let mut count = 0;
+            let buffer = AskedBytes {
+                bytes: vec![0; 2],
+                asked: move || {
+                    count += 1;
+                    if count == at {
+                        scope.request_stop();
+                    }
+                },
+            };
+            let read = io.read_exact(reader, buffer).then(drop).upon_error(|_| ());
+            if away {
+                thread::scope(|threads| {
+                    threads.spawn(move || scope.spawn(read));
+                });
+            } else {
+                scope.spawn(read);
+            }
+            busy.fill(b"x");
+        });
+        assert_eq!(ctx.metrics().in_flight, 0);
+    }
 }
 
 #[test]

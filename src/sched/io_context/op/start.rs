@@ -177,31 +177,20 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         //         token's source is alive while the receiver is incomplete.
         unsafe {
             if let Some(list) = HomeSource::list_of(core, token) {
-                list.as_ref().push_back(Self::slot(this).cast());
-                // User code that the kind calls may have asked since the start looked: then the source
-                // has been through its list.
-                if token.stop_requested() {
-                    Self::stop_enlisted(this);
-                }
-                return;
+                return list.as_ref().push_back(Self::slot(this).cast());
             }
             core.in_flight.push_back(Self::slot(this).cast());
-            if !token.is_never() && !(*this).now.listening.get() {
+            if token.is_never() {
+                return;
+            }
+            // User code that the kind calls may have asked since the token was looked at. A link that is
+            // made now sees that by itself; one that was armed before has heard of it too early.
+            if !(*this).now.listening.get() {
                 Self::listen(this, token, false);
+            } else if token.stop_requested() {
+                Self::stop(this);
             }
         }
-    }
-
-    /// Stop was requested between the look at the token and the submission.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type, at the kernel; the loop's thread.
-    #[cold]
-    #[inline(never)]
-    unsafe fn stop_enlisted(this: *mut Self) {
-        // SAFETY: the contract is the same; nothing completes in there.
-        unsafe { Self::stop(this) }
     }
 
     /// As [`submit`](Self::submit), when something stands in the way.
