@@ -94,7 +94,8 @@ pub unsafe trait Kind: Sized {
         Ok(Progress::More)
     }
 
-    /// The next request.
+    /// The next request. Asked for again, with nothing submitted in between, if there was no room for
+    /// it: so it gives nothing away, and says the same each time.
     fn request(&mut self) -> Request;
 
     /// A request had this result, zero or more: the kernel's, so a new descriptor is the operation's,
