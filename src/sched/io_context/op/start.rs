@@ -87,6 +87,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let core = Self::core(this);
             if core.is_clear() && core.submit_clear(Self::slot(this), request) {
                 Self::submitted(this, core, Self::token(this));
+                if Self::hears(this) {
+                    Self::look_again(this);
+                }
             } else {
                 Self::submit_or_wait(this);
             }
@@ -180,14 +183,24 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                 return list.as_ref().push_back(Self::slot(this).cast());
             }
             core.in_flight.push_back(Self::slot(this).cast());
-            if token.is_never() {
-                return;
-            }
-            // User code that the kind calls may have asked since the token was looked at. A link that is
-            // made now sees that by itself; one that was armed before has heard of it too early.
-            if !(*this).now.listening.get() {
+            if !token.is_never() && !(*this).now.listening.get() {
                 Self::listen(this, token, false);
-            } else if token.stop_requested() {
+            }
+        }
+    }
+
+    /// A link that was armed before the kind was asked for its request heard too early of a stop that
+    /// user code in there requested: stops the operation then. A link that is made now sees it itself.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type, at the kernel; the loop's thread.
+    #[cold]
+    #[inline(never)]
+    unsafe fn look_again(this: *mut Self) {
+        // SAFETY: alive, and so is the source of its token; nothing completes in here.
+        unsafe {
+            if Self::token(this).stop_requested() {
                 Self::stop(this);
             }
         }
@@ -207,6 +220,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let core = Self::core(this);
             if core.submit_or_wait(Self::slot(this), request) {
                 Self::submitted(this, core, Self::token(this));
+                if Self::hears(this) {
+                    Self::look_again(this);
+                }
             } else {
                 (*this).now.phase.set(Phase::Backlogged);
                 if K::CANCELLABLE && !Self::token(this).is_never() && !(*this).now.listening.get() {
