@@ -396,15 +396,3 @@ fn polling_kernel_thread_falls_asleep_and_is_woken() {
     });
     assert_eq!(ctx.metrics().in_flight, 0);
 }
-
-#[test]
-fn requests_that_a_polling_kernel_thread_takes_late_are_counted_once() {
-    let builder = IoContext::builder()
-        .entries(4)
-        .sqpoll(Duration::from_millis(1));
-    let ctx = builder.build().expect("a ring");
-    assert_eq!(nops(&ctx, 2000), 2000);
-    // And the poll of the eventfd.
-    let submitted = ctx.metrics().submitted;
-    assert!((2000..=2001).contains(&submitted), "{submitted}");
-}

@@ -65,6 +65,7 @@ use super::request::Request;
 use super::slot::{Completion, CompletionSlot};
 use super::{Backend, Counters, Wait, Wake};
 use crate::abort::abort;
+use encode::{user_data, user_data_address};
 use nest::Nest;
 
 /// `user_data` of cancels: their completions are ignored.
@@ -90,8 +91,6 @@ pub struct Uring {
     tells: bool,
     /// Completions that were reaped.
     reaped: Cell<u64>,
-    /// Entries that the kernel had not taken after the last `enter`: they are counted as submitted.
-    left: Cell<usize>,
     /// Wake-ups that were taken out of the eventfd.
     wakes_seen: Cell<u64>,
     setup: setup::Setup,
@@ -188,12 +187,10 @@ impl Uring {
         args: Option<&SubmitArgs<'_, '_>>,
     ) -> io::Result<usize> {
         // SAFETY: not used after this block.
-        let (pushed, queued, overflow) = unsafe {
+        let (queued, overflow) = unsafe {
             let submission = &mut self.queues().submission;
-            // Before the view hears what the kernel has taken meanwhile.
-            let pushed = submission.len() - self.left.get();
             submission.sync();
-            (pushed, submission.len(), submission.cq_overflow())
+            (submission.len(), submission.cq_overflow())
         };
         let queued = u32::try_from(queued).unwrap_or(u32::MAX);
         let mut flags = flags;
@@ -206,11 +203,6 @@ impl Uring {
                 flags |= EnterFlags::SQ_WAIT;
             }
         }
-        let mut counters = self.counters.get();
-        counters.enters += 1;
-        counters.submitted += pushed as u64;
-        counters.overflows += u64::from(overflow);
-        self.counters.set(counters);
         // SAFETY: the argument, if any, outlives the call and matches `EXT_ARG`.
         let result = unsafe {
             match args {
@@ -222,12 +214,14 @@ impl Uring {
                     .enter::<libc::sigset_t>(queued, wanted, flags.bits(), None),
             }
         };
-        // SAFETY: not used after this block.
-        unsafe {
-            let submission = &mut self.queues().submission;
-            submission.sync();
-            self.left.set(submission.len());
-        }
+        // SAFETY: not used after this line.
+        unsafe { self.queues() }.submission.sync();
+        let mut counters = self.counters.get();
+        counters.enters += 1;
+        // What the kernel left in the queue is counted when it takes it.
+        counters.submitted += *result.as_ref().unwrap_or(&0) as u64;
+        counters.overflows += u64::from(overflow);
+        self.counters.set(counters);
         result
     }
 
@@ -323,7 +317,6 @@ unsafe impl Backend for Uring {
             iopoll: options.iopoll,
             tells: setup.sets_flag() && !options.iopoll,
             reaped: Cell::new(0),
-            left: Cell::new(0),
             wakes_seen: Cell::new(0),
             setup,
             write_flags: setup::write_flags(),
@@ -502,20 +495,6 @@ unsafe impl Backend for Uring {
     fn counters(&self) -> Counters {
         self.counters.get()
     }
-}
-
-#[inline]
-fn user_data(slot: NonNull<CompletionSlot<Uring>>) -> u64 {
-    slot.as_ptr().expose_provenance() as u64
-}
-
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "it was an address of this process"
-)]
-const fn user_data_address(user_data: u64) -> usize {
-    user_data as usize
 }
 
 impl Drop for Uring {
