@@ -21,6 +21,7 @@ use crate::backend::{Backend, Counters, Wait, Wake};
 use crate::sched::executor::ExecutorScheduler;
 use crate::sched::io_context::io_sender::IoSender;
 use crate::sched::io_context::op::{Ending, Kind};
+use crate::sched::io_context::scope::Scope;
 use crate::sched::io_context::{IoContext, IoContextBuilder};
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::concept::scheduler::{Scheduler, TimedScheduler};
@@ -320,6 +321,86 @@ fn last_node_of_a_wait_comes_home_before_the_context_ends() {
         let ended = owned.ctx().block_on(elsewhere.schedule());
         assert_eq!(ended, Ok(Some(())));
         // The thread that completed may still be about to wake the loop.
+        owned.end();
+    });
+}
+
+/// The scope of a model, for another thread of it.
+fn shared<'a, 'scope, 'env>(
+    scope: &'scope Scope<'scope, 'env, Model>,
+) -> &'a Scope<'static, 'static, Model> {
+    // SAFETY: the thread that gets it is part of the scope's work, or joined before the scope ends.
+    unsafe { std::mem::transmute(scope) }
+}
+
+#[test]
+fn operation_of_a_scope_that_another_thread_stops_ends() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        ctx.scope(|scope| {
+            let shared = shared(scope);
+            // The thread ends before its work completes, so the scope waits for it.
+            let stop = ExecutorScheduler::new(Elsewhere).schedule();
+            scope.spawn(stop.then(move |()| assert!(shared.request_stop())));
+            // Started before the request, while it is made, or after it.
+            let endless = IoSender::new(ctx.scheduler(), Endless);
+            scope.spawn(endless.upon_error(|_| ()));
+        });
+        owned.end();
+    });
+}
+
+#[test]
+fn operation_of_a_scope_that_ends_while_it_is_stopped_lets_the_scope_close() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        ctx.scope(|scope| {
+            let shared = shared(scope);
+            let stop = ExecutorScheduler::new(Elsewhere).schedule();
+            scope.spawn(stop.then(move |()| assert!(shared.request_stop())));
+            let brief = IoSender::new(ctx.scheduler(), Brief);
+            scope.spawn(brief.upon_error(|_| ()));
+        });
+        assert_eq!(ctx.run_some(), Ok(0), "nothing of the scope is left");
+        owned.end();
+    });
+}
+
+#[test]
+fn scope_that_closes_while_it_is_stopped_waits_for_the_request() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        let stopper = ctx.scope(|scope| {
+            let shared = shared(scope);
+            let token = scope.stop_token();
+            let stopper = thread::spawn(move || shared.request_stop());
+            // Until the request has been made, but maybe not yet told.
+            while !token.stop_requested() {
+                thread::yield_now();
+            }
+            stopper
+        });
+        owned.end();
+        assert!(stopper.join().expect("the stopper"));
+    });
+}
+
+#[test]
+fn operation_of_a_scope_started_by_another_thread_is_stopped_at_home() {
+    model(|| {
+        let owned = Owned::new();
+        let ctx = owned.ctx();
+        let io = ctx.scheduler();
+        ctx.scope(|scope| {
+            let start = ExecutorScheduler::new(Elsewhere).schedule();
+            scope.spawn(
+                start.let_value(move |()| IoSender::new(io, Endless).upon_error(|_| ()).cast_err()),
+            );
+            scope.request_stop();
+        });
         owned.end();
     });
 }

@@ -1,12 +1,16 @@
-//! Turns requests into submission queue entries.
+//! Turns requests into submission queue entries, and slots into what identifies them.
 //!
 //! With a request known at compile time this folds into the few stores of its entry.
+
+use std::ptr::NonNull;
 
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
 
+use super::Uring;
 use crate::abort::abort;
 use crate::backend::request::Request;
+use crate::backend::slot::CompletionSlot;
 
 /// `IORING_RECVSEND_POLL_FIRST`, since Linux 5.19.
 const POLL_FIRST: u16 = 1;
@@ -187,4 +191,20 @@ fn encode_path(request: Request) -> squeue::Entry {
             .build(),
         _ => abort("a request without a path was taken for one with a path"),
     }
+}
+
+/// What identifies the request of this slot.
+#[inline]
+pub(super) fn user_data(slot: NonNull<CompletionSlot<Uring>>) -> u64 {
+    slot.as_ptr().expose_provenance() as u64
+}
+
+/// The address of the slot that such a number identifies.
+#[inline]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it was an address of this process"
+)]
+pub(super) const fn user_data_address(user_data: u64) -> usize {
+    user_data as usize
 }

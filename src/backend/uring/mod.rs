@@ -65,6 +65,7 @@ use super::request::Request;
 use super::slot::{Completion, CompletionSlot};
 use super::{Backend, Counters, Wait, Wake};
 use crate::abort::abort;
+use encode::{user_data, user_data_address};
 use nest::Nest;
 
 /// `user_data` of cancels: their completions are ignored.
@@ -202,11 +203,6 @@ impl Uring {
                 flags |= EnterFlags::SQ_WAIT;
             }
         }
-        let mut counters = self.counters.get();
-        counters.enters += 1;
-        counters.submitted += u64::from(queued);
-        counters.overflows += u64::from(overflow);
-        self.counters.set(counters);
         // SAFETY: the argument, if any, outlives the call and matches `EXT_ARG`.
         let result = unsafe {
             match args {
@@ -220,6 +216,12 @@ impl Uring {
         };
         // SAFETY: not used after this line.
         unsafe { self.queues() }.submission.sync();
+        let mut counters = self.counters.get();
+        counters.enters += 1;
+        // What the kernel left in the queue is counted when it takes it.
+        counters.submitted += *result.as_ref().unwrap_or(&0) as u64;
+        counters.overflows += u64::from(overflow);
+        self.counters.set(counters);
         result
     }
 
@@ -493,20 +495,6 @@ unsafe impl Backend for Uring {
     fn counters(&self) -> Counters {
         self.counters.get()
     }
-}
-
-#[inline]
-fn user_data(slot: NonNull<CompletionSlot<Uring>>) -> u64 {
-    slot.as_ptr().expose_provenance() as u64
-}
-
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "it was an address of this process"
-)]
-const fn user_data_address(user_data: u64) -> usize {
-    user_data as usize
 }
 
 impl Drop for Uring {

@@ -9,7 +9,8 @@
 //!
 //! The source has one callback, the link. A stop request runs it: on the loop's thread it asks each
 //! operation in the list to end, at once; on another thread it queues its node, and the loop asks them
-//! when it takes the node. An operation that starts meanwhile sees the request by itself.
+//! when it takes the node. An operation that starts meanwhile sees the request by itself; one that is
+//! being started by the code that asks (in `as_fd`, or in a buffer) sees it when it would list itself.
 //!
 //! # Safety
 //! - INV-HOME-1: a home source stays in place from `open` until `close` has returned, and the core
@@ -151,6 +152,11 @@ unsafe impl<B: Backend> Listener for HomeSource<B> {
 
     unsafe fn act(this: *mut Self) {
         // SAFETY: alive: open, or closing, which waits for this.
-        unsafe { Core::<B>::cancel_list(&(*this).in_flight) };
+        unsafe {
+            // An operation that is being started by the code which asks has looked at the token already,
+            // and would come too late into the list: it registers instead, and finds the request.
+            (*this).source.leave_home();
+            Core::<B>::cancel_list(&(*this).in_flight);
+        }
     }
 }

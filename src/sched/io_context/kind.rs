@@ -81,6 +81,11 @@ pub unsafe trait Kind: Sized {
     /// Whether the first result of the kernel counts, whatever it is: for a request that must not be
     /// made twice. Otherwise an interruption is tried again, and `ECANCELED` means *stopped*.
     const FINAL: bool = false;
+    /// Whether [`finish`](Kind::finish) makes *stopped* of an operation that was stopped before it did
+    /// anything. Loops over such operations do not look for stop requests themselves; `false` is always
+    /// right.
+    #[doc(hidden)]
+    const PASSES_STOPPED: bool = false;
 
     /// The first step, before anything is submitted: the place to ask for descriptors and to check
     /// arguments. `Done` completes without the kernel, with a result of zero.
@@ -89,7 +94,8 @@ pub unsafe trait Kind: Sized {
         Ok(Progress::More)
     }
 
-    /// The next request.
+    /// The next request. Asked for again, with nothing submitted in between, if there was no room for
+    /// it: so it gives nothing away, and says the same each time.
     fn request(&mut self) -> Request;
 
     /// A request had this result, zero or more: the kernel's, so a new descriptor is the operation's,

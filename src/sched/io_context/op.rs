@@ -24,6 +24,10 @@
 //!                              └── no ──> completes
 //! ```
 //!
+//! `Prepared` and `PreparedEnded` are between the two halves of a start: the short one (`start_aside`)
+//! has asked the kind, and leaves the rest to the long one. `QueuedEnded` is `Queued` with an ending
+//! that is known.
+//!
 //! Completing: the link is disarmed, kind and receiver are moved out (`Over`), the kind turns the
 //! ending into an outcome and drops what it holds, and the receiver is completed. Nothing of the
 //! operation is touched after that.

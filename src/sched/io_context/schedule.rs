@@ -20,6 +20,7 @@ unsafe impl Kind for Nop {
     type Value = ();
     // It ends by itself at once.
     const CANCELLABLE: bool = false;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn request(&mut self) -> Request {

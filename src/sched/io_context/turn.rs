@@ -233,6 +233,10 @@ impl<B: Backend> Core<B> {
             //         for again. It leaves the backlog when it was started.
             unsafe {
                 let request = ((*slot.as_ptr()).table.request)(slot);
+                // A buffer that was asked for its memory may have stopped the operation.
+                if self.backlog.first() != Some(links) {
+                    continue;
+                }
                 if !self.backend.submit(slot, request) {
                     return true;
                 }

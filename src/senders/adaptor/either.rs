@@ -101,4 +101,19 @@ impl<A: OperationState, B: OperationState> OperationState for EitherOp<A, B> {
             Either::Right(op) => unsafe { OperationState::start_aside(&raw mut *op) },
         }
     }
+
+    #[inline]
+    unsafe fn start_after_all(this: *mut Self) {
+        // SAFETY: as in `start`: nobody else looks at it, since it was not started.
+        let chosen = match unsafe { &mut (*this).0 } {
+            Either::Left(op) => Either::Left(&raw mut *op),
+            Either::Right(op) => Either::Right(&raw mut *op),
+        };
+        match chosen {
+            // SAFETY: our caller's promises about the whole hold for the field.
+            Either::Left(op) => unsafe { OperationState::start_after_all(op) },
+            // SAFETY: as above.
+            Either::Right(op) => unsafe { OperationState::start_after_all(op) },
+        }
+    }
 }

@@ -23,6 +23,7 @@ impl<S: Sender<Value = ()> + Clone> Script for RepeatScript<S> {
     type Value = Infallible;
     type Error = S::Error;
     const LOOPS: bool = true;
+    const PASSES_STOP: bool = true;
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {

@@ -40,6 +40,7 @@ impl<S: Sender<Value = ()> + Clone> Script for RepeatNScript<S> {
     type Value = ();
     type Error = S::Error;
     const LOOPS: bool = true;
+    const PASSES_STOP: bool = true;
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {

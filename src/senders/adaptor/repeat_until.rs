@@ -23,6 +23,7 @@ impl<S: Sender<Value = bool> + Clone> Script for RepeatUntilScript<S> {
     type Value = ();
     type Error = S::Error;
     const LOOPS: bool = true;
+    const PASSES_STOP: bool = true;
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {

@@ -31,6 +31,7 @@ where
     type Value = B;
     type Error = S::Error;
     const LOOPS: bool = true;
+    const PASSES_STOP: bool = true;
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {

@@ -30,6 +30,7 @@ where
     type Value = S::Value;
     type Error = T::Error;
     const LOOPS: bool = true;
+    const PASSES_STOP: bool = true;
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {

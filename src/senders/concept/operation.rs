@@ -15,7 +15,8 @@
 /// Clause: [exec.opstate].
 pub trait OperationState {
     /// Whether nothing is left to be dropped in an operation that has completed, so that who holds it
-    /// may forget it then. `false` is always right.
+    /// may forget it then, and use its memory for something else. `false` is always right; `true` for
+    /// an operation whose `drop` would take it out of a list is unsound.
     #[doc(hidden)]
     const SPENT: bool = false;
 
@@ -37,8 +38,9 @@ pub trait OperationState {
     unsafe fn start(this: *mut Self);
 
     /// Starts the work if that can be done without completing in here; whether it was done. If not,
-    /// the operation is still to be started with [`start`](Self::start), by the same thread, with
-    /// nothing in between. Loops try this first, because it needs no care for the stack.
+    /// the operation is still to be started with [`start_after_all`](Self::start_after_all), by the
+    /// same thread, with nothing in between. Loops try this first, because it needs no care for the
+    /// stack.
     ///
     /// # Safety
     ///
@@ -48,5 +50,18 @@ pub trait OperationState {
     unsafe fn start_aside(this: *mut Self) -> bool {
         let _ = this;
         false
+    }
+
+    /// Starts the work which [`start_aside`](Self::start_aside) did not start, though it may have done
+    /// a part. Who implements the one so that it does, implements the other.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`start`](Self::start); `start_aside` has just returned `false`, on this thread.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn start_after_all(this: *mut Self) {
+        // SAFETY: the contract is the same.
+        unsafe { Self::start(this) }
     }
 }

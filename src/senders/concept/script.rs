@@ -94,6 +94,11 @@ pub trait Script: Sized {
     /// complete inline cost no stack, and a stop request is honoured between two of them. Without
     /// it, a second child can only be followed by completion, and the compiler sees through all.
     const LOOPS: bool = false;
+    /// Whether the children see the receiver's stop token, and one that was stopped ends the whole. A
+    /// loop then leaves it to children that look at their token ([`Sender::LOOKS`]) to honour a stop
+    /// request; `false` is always right.
+    #[doc(hidden)]
+    const PASSES_STOP: bool = false;
 
     /// Called once, in `start`, with the environment of the receiver.
     #[inline]

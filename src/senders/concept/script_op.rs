@@ -20,23 +20,23 @@
 //! |-----------|---------------------------|-------------------------------------------------|
 //! | `Pending` | the first sender          | `start`                                         |
 //! | `Idle`    | nothing                   | a step                                          |
-//! | `First`   | the first child's operation  | its completion, which destroys it            |
-//! | `Second`  | the second child's operation | its completion, which destroys it            |
-//! | `Over`    | nothing; script and receiver are gone | never                               |
+//! | `First`   | the first child's operation, or what is left of a spent one  | the next step |
+//! | `Second`  | the second child's operation, or what is left of a spent one | the next step |
+//! | `Over`    | nothing that is dropped; script and receiver are gone | never               |
 //!
-//! A child is destroyed before the script sees its outcome; one that has nothing left to be dropped
-//! (`OperationState::SPENT`) is forgotten instead, so that `stage` goes on naming it until the storage is
-//! used again, and dropping it would do nothing. For a script that loops, a child that
-//! completes inside its own `start` leaves its outcome in the frame of the loop (found through a
-//! thread-local list of such frames), so the stack does not grow. A frame is looked at by its own
-//! thread only, and says for which operation it runs; the operation itself may be gone by the time
-//! `start` returns.
+//! A child is destroyed before the script sees its outcome, and `stage` is `Idle` then. One that has
+//! nothing left to be dropped (`OperationState::SPENT`) is forgotten instead: `stage` goes on naming it
+//! until the storage is used again, and dropping it would do nothing. In both cases *no child exists*,
+//! and the storage may be written.
+//!
+//! For a script that loops, a child that completes inside its own `start` leaves the next step with the
+//! turn of the loop that started it, so the stack does not grow: how that turn is found is in `looping`.
 //!
 //! # Safety
 //!
 //! - INV-OP-1: from `start` to completion the operation stays at its address; children reach it by
 //!   raw pointer, and no reference to the whole operation is made.
-//! - INV-SCR-1: `stage` says what the storage holds; it is changed together with the storage.
+//! - INV-SCR-1: `stage` says what of the storage is to be dropped; it is changed together with it.
 //! - INV-SCR-2: the script is borrowed mutably only while no child exists.
 
 #![expect(
@@ -156,7 +156,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
     unsafe fn connect_first(this: *mut Self, sender: M::First) -> Option<*mut FirstOp<M, R>> {
-        // SAFETY: stage `Idle`: the storage is free to be written. The operation is made at its final
+        // SAFETY: no child exists: the storage is free to be written. The operation is made at its final
         //         address, with a receiver that points to this operation, which stays in place until
         //         it completes (INV-OP-1).
         unsafe {
@@ -196,7 +196,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
     unsafe fn connect_second(this: *mut Self, sender: M::Second) -> Option<*mut SecondOp<M, R>> {
-        // SAFETY: stage `Idle`: the storage is free to be written. The operation is made at its final
+        // SAFETY: no child exists: the storage is free to be written. The operation is made at its final
         //         address, with a receiver that points to this operation, which stays in place until
         //         it completes (INV-OP-1).
         unsafe {
@@ -259,7 +259,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
     unsafe fn complete(this: *mut Self, outcome: Outcome<M::Value, M::Error>) {
-        // SAFETY: stage `Idle`: script and receiver are whole; they are taken once, since `Over`
+        // SAFETY: no child exists, and script and receiver are whole; they are taken once, since `Over`
         //         is never left, and not used through `this` afterwards.
         let (script, receiver) = unsafe {
             (*this).stage = Stage::Over;
@@ -306,7 +306,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                 Err(payload) => outcome.replaced_by(payload),
             }
         };
-        // SAFETY: stage `Idle`, and this thread runs the script (INV-SCR-2). Without `LOOPS` the calls
+        // SAFETY: no child exists, and this thread runs the script (INV-SCR-2). Without `LOOPS` the calls
         //         form no cycle, so the compiler can inline a whole chain.
         unsafe {
             if M::LOOPS
@@ -344,7 +344,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         slot: NonNull<NextOf<M>>,
         outcome: Outcome<<M::First as Sender>::Value, <M::First as Sender>::Error>,
     ) {
-        // SAFETY: stage `Idle`, and this thread runs the script; the slot is written once a turn.
+        // SAFETY: no child exists, and this thread runs the script; the slot is written once a turn.
         unsafe {
             let script = &raw mut (*this).script;
             let next = Self::caught(catch(move || (*script).after_first(outcome)));
@@ -369,7 +369,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                 Err(payload) => outcome.replaced_by(payload),
             }
         };
-        // SAFETY: stage `Idle`, and this thread runs the script (INV-SCR-2). Without `LOOPS` the calls
+        // SAFETY: no child exists, and this thread runs the script (INV-SCR-2). Without `LOOPS` the calls
         //         form no cycle, so the compiler can inline a whole chain.
         unsafe {
             if M::LOOPS
@@ -407,7 +407,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         slot: NonNull<NextOf<M>>,
         outcome: Outcome<<M::Second as Sender>::Value, <M::Second as Sender>::Error>,
     ) {
-        // SAFETY: stage `Idle`, and this thread runs the script; the slot is written once a turn.
+        // SAFETY: no child exists, and this thread runs the script; the slot is written once a turn.
         unsafe {
             let script = &raw mut (*this).script;
             let next = Self::caught(catch(move || (*script).after_second(outcome)));

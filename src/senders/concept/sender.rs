@@ -145,7 +145,7 @@ pub unsafe trait Sender: Sized {
 
     /// Whether every operation of this sender completes on the thread that started it, as one of a
     /// [`LocalSender`](crate::LocalSender) does. Loops over such children look for no other thread;
-    /// `false` is always right, and `true` where it is wrong is unsound.
+    /// `false` is always right, and `true` where it is wrong is unsound (INV-SCR-3).
     #[doc(hidden)]
     const STAYS: bool = false;
 

@@ -117,6 +117,7 @@ impl<F: AsFd, B: IoBufMut, T: Transfer> Reading<F, B, T> {
 //         promises its space (INV-BUF-1).
 unsafe impl<F: AsFd, B: IoBufMut, T: Transfer> Kind for Read<F, B, T> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -178,6 +179,7 @@ impl<F: AsFd, B: IoBufMut, T: Transfer> ReadExact<F, B, T> {
 // SAFETY: as for `Read`; what was read already is within the space, as `advance` checks.
 unsafe impl<F: AsFd, B: IoBufMut, T: Transfer> Kind for ReadExact<F, B, T> {
     type Value = B;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -93,6 +93,7 @@ impl<F: AsFd, B: IoBufs> Writev<F, B> {
 //         promise their space (INV-BUF-2), and the list.
 unsafe impl<F: AsFd, B: IoBufsMut> Kind for Readv<F, B> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     fn prepare(&mut self) -> io::Result<Progress> {
         self.0.target.resolve();
@@ -144,6 +145,7 @@ impl<F: AsFd, B: IoBufsMut> BufferKind for Readv<F, B> {
 // SAFETY: as for `Readv`, of the bytes of the buffers.
 unsafe impl<F: AsFd, B: IoBufs> Kind for Writev<F, B> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     fn prepare(&mut self) -> io::Result<Progress> {
         self.0.target.resolve();

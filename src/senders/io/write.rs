@@ -110,6 +110,7 @@ impl<F: AsFd, B: IoBuf, T: Transfer> Writing<F, B, T> {
 //         promises its bytes (INV-BUF-1).
 unsafe impl<F: AsFd, B: IoBuf, T: Transfer> Kind for Write<F, B, T> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -161,6 +162,7 @@ impl<F: AsFd, B: IoBuf, T: Transfer> WriteAll<F, B, T> {
 // SAFETY: as for `Write`; what was written already is within the bytes, as `advance` checks.
 unsafe impl<F: AsFd, B: IoBuf, T: Transfer> Kind for WriteAll<F, B, T> {
     type Value = B;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {

@@ -21,7 +21,7 @@ use std::ptr;
 use super::node::{NodeList, execute};
 use super::token::StopToken;
 use crate::sync::Backoff;
-use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// A stop was requested; never cleared.
 const STOPPED: usize = 1;
@@ -62,10 +62,10 @@ pub struct StopSource {
     state: AtomicUsize,
     list: NodeList,
     /// Whose part the source is, for those who know: see [`StopSource::homed`].
-    home: *const (),
+    home: AtomicPtr<()>,
 }
 
-// SAFETY: `home` is compared, never followed here. `list` holds raw pointers to nodes. A source can be sent when no token borrows it, and
+// SAFETY: `list` holds raw pointers to nodes. A source can be sent when no token borrows it, and
 //         then only leaked nodes are in the list, whose callbacks may run on any thread (contract
 //         of `register`).
 unsafe impl Send for StopSource {}
@@ -84,7 +84,7 @@ impl StopSource {
         Self {
             state: AtomicUsize::new(0),
             list: NodeList::new(),
-            home: ptr::null(),
+            home: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
@@ -94,7 +94,7 @@ impl StopSource {
         Self {
             state: AtomicUsize::new(0),
             list: NodeList::new(),
-            home: ptr::null(),
+            home: AtomicPtr::new(ptr::null_mut()),
         }
     }
 
@@ -103,15 +103,21 @@ impl StopSource {
     /// [`RawToken::homed_source`](super::RawToken::homed_source).
     pub(crate) fn homed(home: *const ()) -> Self {
         Self {
-            home,
+            home: AtomicPtr::new(home.cast_mut()),
             ..Self::new()
         }
     }
 
-    /// Whether this source was made as part of `home`.
+    /// Whether this source was made as part of `home`, and has not left it.
     #[inline]
     pub(super) fn is_homed(&self, home: *const ()) -> bool {
-        ptr::eq(self.home, home)
+        // Compared, never followed; who asks for this home and who leaves it are one thread.
+        ptr::eq(self.home.load(Ordering::Relaxed), home)
+    }
+
+    /// Makes the source one without a home; on the thread of its home.
+    pub(crate) fn leave_home(&self) {
+        self.home.store(ptr::null_mut(), Ordering::Relaxed);
     }
 
     /// A view of this source for those who shall stop.

@@ -64,6 +64,12 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
         }
         true
     }
+
+    #[inline(always)]
+    unsafe fn start_after_all(this: *mut Self) {
+        // SAFETY: the contract is the same. The kind was prepared at most once, which `phase` says.
+        unsafe { Self::start_slowly(this) }
+    }
 }
 
 impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
@@ -81,6 +87,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let core = Self::core(this);
             if core.is_clear() && core.submit_clear(Self::slot(this), request) {
                 Self::submitted(this, core, Self::token(this));
+                if Self::hears(this) {
+                    Self::look_again(this);
+                }
             } else {
                 Self::submit_or_wait(this);
             }
@@ -180,6 +189,23 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
+    /// A link that was armed before the kind was asked for its request heard too early of a stop that
+    /// user code in there requested: stops the operation then. A link that is made now sees it itself.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type, at the kernel; the loop's thread.
+    #[cold]
+    #[inline(never)]
+    unsafe fn look_again(this: *mut Self) {
+        // SAFETY: alive, and so is the source of its token; nothing completes in here.
+        unsafe {
+            if Self::token(this).stop_requested() {
+                Self::stop(this);
+            }
+        }
+    }
+
     /// As [`submit`](Self::submit), when something stands in the way.
     ///
     /// # Safety
@@ -194,6 +220,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             let core = Self::core(this);
             if core.submit_or_wait(Self::slot(this), request) {
                 Self::submitted(this, core, Self::token(this));
+                if Self::hears(this) {
+                    Self::look_again(this);
+                }
             } else {
                 (*this).now.phase.set(Phase::Backlogged);
                 if K::CANCELLABLE && !Self::token(this).is_never() && !(*this).now.listening.get() {

@@ -1,7 +1,21 @@
 //! The turns of a script that loops: children that complete inside of their own `start` use no stack.
 //!
+//! # Flow
+//!
+//! | child | how the loop starts it | who goes on |
+//! |-------|------------------------|-------------|
+//! | never completes inside of its `start` (`Sender::DEFERS`) | `start`, the last act | its completion |
+//! | can be started without completing (`start_aside`) | so, the last act | its completion |
+//! | all children stay on their thread (`Sender::STAYS`) | `watched`: `turn` is the place of the next step | this turn, if the completion has filled that place; otherwise the completion |
+//! | any other | `framed`: `turn` is a frame, listed for the thread | the same |
+//!
+//! Without `STAYS` another thread may complete the child, and end the operation, before `start` returns:
+//! so the frame is found through a thread-local list, is looked at by its own thread only, and says for
+//! which operation it runs.
+//!
 //! # Safety
-//! INV-OP-1, INV-SCR-1 and INV-SCR-2, as in the module above.
+//! INV-OP-1, INV-SCR-1 and INV-SCR-2, as in the module above; INV-SCR-3 where children stay, INV-FRAME-1
+//! for frames.
 
 #![expect(
     unsafe_code,
@@ -22,6 +36,12 @@ use crate::senders::concept::script::{Next, NextOf, Script};
 use crate::senders::concept::sender::Sender;
 
 impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
+    /// Whether the loop looks for a stop request before a first child, which does not so itself, or of
+    /// which the script does not say that it would end the loop.
+    const FIRST_WATCHED: bool = !(M::PASSES_STOP && M::First::LOOKS);
+    /// The same for a second child.
+    const SECOND_WATCHED: bool = !(M::PASSES_STOP && M::Second::LOOKS);
+
     /// Does what the script said, for scripts that loop: until a child is under way, or the receiver was
     /// completed.
     ///
@@ -29,19 +49,19 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// # Safety
     ///
-    /// - `this` is a started operation at stage `Idle`, and this thread runs its script.
+    /// - `this` is a started operation, in which no child exists, and this thread runs its script.
     /// - The operation may be gone when this returns.
     #[inline(always)]
     pub(super) unsafe fn run_loop(this: *mut Self, next: NextOf<M>) {
         // SAFETY: the contract is the same. No frame of this loop is listed here, so an enclosing
-        //         loop recognises its own child. Stage `Idle` until a child is started.
+        //         loop recognises its own child. No child exists until one is connected.
         unsafe {
             match next {
                 Next::Complete(outcome) => Self::complete(this, outcome),
-                Next::First(sender) if !M::First::LOOKS && Self::stop_requested(this) => {
+                Next::First(sender) if Self::FIRST_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
-                Next::Second(sender) if !M::Second::LOOKS && Self::stop_requested(this) => {
+                Next::Second(sender) if Self::SECOND_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
                 Next::First(sender) => {
@@ -110,10 +130,10 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         unsafe {
             match next {
                 Next::Complete(outcome) => Self::complete(this, outcome),
-                Next::First(sender) if !M::First::LOOKS && Self::stop_requested(this) => {
+                Next::First(sender) if Self::FIRST_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
-                Next::Second(sender) if !M::Second::LOOKS && Self::stop_requested(this) => {
+                Next::Second(sender) if Self::SECOND_WATCHED && Self::stop_requested(this) => {
                     Self::stopped(this, sender);
                 }
                 Next::First(sender) => {
@@ -145,7 +165,8 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// # Safety
     ///
-    /// - `child` is the one that `stage` names, and was not started.
+    /// - `child` is the one that `stage` names, and was not started; its `start_aside` has just
+    ///   returned `false`.
     #[inline(always)]
     unsafe fn framed<C: OperationState>(this: *mut Self, child: *mut C) -> Option<NextOf<M>> {
         if Self::STAYS {
@@ -160,11 +181,12 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
             let frame = Frame::new(key.cast(), NonNull::from(&mut slot).cast());
             (*this).turn = (&raw const frame).cast();
             let guard = frame.enter();
-            OperationState::start(child);
+            OperationState::start_after_all(child);
             frame.leave(guard)
         };
-        // SAFETY: the child completed inside its start, on this thread: `resume` has written
-        //         the slot and left the operation, alive at stage `Idle`, to this loop.
+        // SAFETY: the child completed inside its start, on this thread: `note_first` or
+        //         `note_second` has written the slot and left the operation, in which no child exists,
+        //         to this loop.
         finished.then(|| unsafe { slot.assume_init() })
     }
 
@@ -178,13 +200,13 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     unsafe fn watched<C: OperationState>(this: *mut Self, child: *mut C) -> Option<NextOf<M>> {
         let mut slot: MaybeUninit<NextOf<M>> = MaybeUninit::uninit();
         // SAFETY: the child was not started: the operation is this thread's. One that completes inside of its
-        //         start writes the slot, which lives longer, and sets `turn` to null (`resume`); one
-        //         that does not completes on this thread, so not before this returns. In both cases
-        //         the operation is alive after the start.
+        //         start writes the slot, which lives longer, and sets `turn` to null (`waiting_slot`); one
+        //         that does not completes on this thread (INV-SCR-3), so not before this returns. In both
+        //         cases the operation is alive after the start.
         unsafe {
             (*this).turn = slot.as_mut_ptr().cast();
             let guard = AbortGuard::new("a sender's `start` unwound");
-            OperationState::start(child);
+            OperationState::start_after_all(child);
             guard.disarm();
             if (*this).turn.is_null() {
                 return Some(slot.assume_init());
@@ -201,7 +223,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
     unsafe fn stop_requested(this: *mut Self) -> bool {
-        // SAFETY: stage `Idle`: the receiver was not completed, so it may be asked.
+        // SAFETY: the receiver was not completed, so it may be asked.
         unsafe { (*this).receiver.env() }
             .stop_token()
             .stop_requested()
@@ -227,7 +249,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// # Safety
     ///
-    /// - Stage `Idle`, in the completion of a child.
+    /// - In the completion of a child, after it was destroyed.
     #[inline(always)]
     pub(super) unsafe fn waiting_slot(this: *mut Self) -> Option<NonNull<NextOf<M>>> {
         // SAFETY: the operation is alive and this thread's. The slot of a turn of this operation
