@@ -213,6 +213,8 @@ pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
 pub use senders::io::file_ops::FileOps;
+pub use senders::io::message::Received;
+pub use senders::io::message_ops::MessageOps;
 pub use senders::io::open_options::OpenOptions;
 pub use senders::io::partial::{Partial, transferred};
 pub use senders::io::path_ops::PathOps;
@@ -295,6 +297,9 @@ pub mod io {
     pub use crate::sched::io_context::schedule::Nop;
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
     pub use crate::senders::io::close::Close;
+    pub use crate::senders::io::message::{
+        MessageKind, RecvFrom, RecvMsg, ReturningMessage, SendMsg, SendTo,
+    };
     pub use crate::senders::io::names::{MakeDir, Rename, Unlink};
     pub use crate::senders::io::open::Open;
     pub use crate::senders::io::read::{Read, ReadExact};
@@ -304,6 +309,15 @@ pub mod io {
     pub use crate::senders::io::sync::Fsync;
     pub use crate::senders::io::vectored::{Readv, Writev};
     pub use crate::senders::io::write::{Write, WriteAll};
+}
+
+/// Ancillary data: what travels beside the bytes of a message. Sent by
+/// [`sendmsg`](MessageOps::sendmsg), received by [`recvmsg`](MessageOps::recvmsg).
+pub mod ancillary {
+    pub use crate::senders::io::ancillary::{
+        Ancillary, AncillaryBuf, AncillaryMessage, AncillaryMessages, AncillaryRoom, Credentials,
+        FdList, PacketInfoV4, PacketInfoV6, ReceivedFds, Rights, SegmentSize,
+    };
 }
 
 /// The types of factories, for naming a sender.

@@ -5,9 +5,12 @@
 //! lend memory to the kernel, `path` and `open_options` prepare the arguments of `open`, `statx` holds
 //! the answer of a metadata request, `partial` and `returning` what comes back besides a value.
 
+pub(crate) mod ancillary;
 pub(crate) mod buf;
 pub(crate) mod close;
 pub(crate) mod file_ops;
+pub(crate) mod message;
+pub(crate) mod message_ops;
 pub(crate) mod names;
 pub(crate) mod open;
 pub(crate) mod open_options;

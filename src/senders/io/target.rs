@@ -28,6 +28,12 @@ impl<F: AsFd> Target<F> {
         self.fd = self.owner.as_fd().as_raw_fd();
     }
 
+    /// The owner, of an operation that has not started.
+    #[inline]
+    pub(crate) fn into_owner(self) -> F {
+        self.owner
+    }
+
     /// The number; -1 before [`resolve`](Self::resolve).
     #[inline]
     pub(crate) const fn fd(&self) -> RawFd {
