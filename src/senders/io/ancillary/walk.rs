@@ -83,3 +83,6 @@ pub(super) fn numbers(data: &[u8]) -> usize {
 pub(super) const fn is_rights(level: c_int, kind: c_int) -> bool {
     level == libc::SOL_SOCKET && kind == libc::SCM_RIGHTS
 }
+
+#[cfg(test)]
+mod tests;
