@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod ancillary;
 mod child;
 mod close;
 mod crowd;
