@@ -26,11 +26,13 @@ use static_assertions::{assert_impl_all, const_assert, const_assert_eq};
 const ROOM: usize = size_of::<libc::sockaddr_storage>();
 /// Where the address begins, behind the family.
 const FAMILY: usize = size_of::<libc::sa_family_t>();
+const FAMILY_LEN: socklen_t = 2;
 const V4_LEN: usize = size_of::<sockaddr_in>();
 const V6_LEN: usize = size_of::<sockaddr_in6>();
 /// How many bytes a path or an abstract name has at most: with its NUL it fills `sun_path`.
 const NAME_MAX: usize = size_of::<sockaddr_un>() - FAMILY - 1;
 
+const_assert_eq!(FAMILY, FAMILY_LEN as usize);
 const_assert_eq!(offset_of!(sockaddr_in, sin_port), 2);
 const_assert_eq!(offset_of!(sockaddr_in, sin_addr), 4);
 const_assert_eq!(V4_LEN, 16);
@@ -116,16 +118,16 @@ impl Domain {
 #[derive(Clone, Copy)]
 pub struct Endpoint {
     room: Room,
-    /// At most `ROOM`.
+    /// At most `ROOM`, and at least a family's.
     len: socklen_t,
 }
 
 impl Endpoint {
-    /// No address at all, not even a family.
+    /// No address. A datagram socket that is connected to it is connected no longer.
     pub const fn unspecified() -> Self {
         Self {
             room: Room([0; ROOM]),
-            len: 0,
+            len: FAMILY_LEN,
         }
     }
 
@@ -286,6 +288,9 @@ impl Endpoint {
     fn in_one_form(self) -> Self {
         if let Some(addr) = self.to_socket_addr() {
             return Self::from(addr);
+        }
+        if self.family() == Domain::Unspecified {
+            return Self::unspecified();
         }
         match self.unix_path() {
             // A path that fills the place has no room for a NUL, and is left as it is.

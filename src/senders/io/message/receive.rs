@@ -21,8 +21,6 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use libc::c_int;
-
 use super::header::{Header, One};
 use super::received::Received;
 use crate::backend::request::Request;
@@ -32,8 +30,10 @@ use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::io::ancillary::AncillaryRoom;
 use crate::senders::io::buf::{IoBufMut, IoBufsMut, IoVecs};
+use crate::senders::io::msg_flags::MsgFlags;
 use crate::senders::io::partial;
 use crate::senders::io::target::{Target, conclude};
+use crate::senders::io::transfer::{MsgOptions, PollFirst, Transfer};
 use crate::tokens::endpoint::EndpointSpace;
 
 /// A message into one buffer: completes with `(`[`Received`]`, buffer)`.
@@ -52,7 +52,7 @@ struct Incoming<F, B, R> {
     from: EndpointSpace,
     room: R,
     header: Header,
-    flags: c_int,
+    options: MsgOptions,
     done: usize,
 }
 
@@ -73,8 +73,7 @@ impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Incoming<F, B, R> {
             from: EndpointSpace::new(),
             room,
             header: Header::new(),
-            // Descriptors do not leak into programs that the process starts.
-            flags: libc::MSG_CMSG_CLOEXEC,
+            options: MsgOptions::default(),
             done: 0,
         }
     }
@@ -96,7 +95,9 @@ impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Incoming<F, B, R> {
         Request::RecvMsg {
             fd: self.target.fd(),
             msg: &raw mut self.header.0,
-            flags: self.flags,
+            // Descriptors do not leak into programs that the process starts.
+            flags: self.options.flags.for_recv() | libc::MSG_CMSG_CLOEXEC,
+            poll_first: self.options.poll_first,
         }
     }
 
@@ -200,6 +201,11 @@ unsafe impl<F: AsFd, B: IoBufMut> Kind for RecvFrom<F, B> {
     }
 
     #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.options.refused(error)
+    }
+
+    #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         let outcome = self.0.finish(ending);
         outcome.map_value(|(received, One(buf))| (received, buf))
@@ -237,6 +243,11 @@ unsafe impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Kind for RecvMsg<F, B, R> {
     }
 
     #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.options.refused(error)
+    }
+
+    #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         self.0.finish(ending)
     }
@@ -258,7 +269,7 @@ impl<H: Io, F: AsFd, B: IoBufsMut, R: AncillaryRoom> IoSender<H, RecvMsg<F, B, R
     pub fn ancillary<S: AncillaryRoom>(self, room: S) -> IoSender<H, RecvMsg<F, B, S>> {
         self.map_kind(|RecvMsg(old)| {
             let mut new = Incoming::new(old.target.into_owner(), old.bufs, room);
-            new.flags = old.flags;
+            new.options = old.options;
             RecvMsg(new)
         })
     }
@@ -298,6 +309,10 @@ unsafe impl<K: MessageKind> Kind for ReturningMessage<K> {
         self.0.advance(result)
     }
 
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.refused(error)
+    }
+
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         Outcome::Value(self.0.finish_returning(ending))
     }
@@ -318,6 +333,32 @@ macro_rules! returning {
 }
 
 returning!(
+    [F: AsFd, B: IoBufMut] RecvFrom<F, B>,
+    [F: AsFd, B: IoBufsMut, R: AncillaryRoom] RecvMsg<F, B, R>,
+);
+
+/// Gives a receive flags, and lets it wait first.
+macro_rules! options {
+    ($([$($generics:tt)*] $Kind:ty),+ $(,)?) => {$(
+        impl<H: Io, $($generics)*> IoSender<H, $Kind> {
+            /// Receives with these flags.
+            pub fn flags(self, flags: MsgFlags) -> Self {
+                self.map_kind(|mut kind| {
+                    kind.0.options.flags = flags;
+                    kind
+                })
+            }
+        }
+
+        impl<$($generics)*> PollFirst for $Kind {
+            fn set_poll_first(&mut self) {
+                self.0.options = self.0.options.after_poll();
+            }
+        }
+    )+};
+}
+
+options!(
     [F: AsFd, B: IoBufMut] RecvFrom<F, B>,
     [F: AsFd, B: IoBufsMut, R: AncillaryRoom] RecvMsg<F, B, R>,
 );

@@ -15,8 +15,6 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use libc::c_int;
-
 use super::header::{Header, One};
 use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
@@ -25,9 +23,11 @@ use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::io::ancillary::{Ancillary, ControlBytes};
 use crate::senders::io::buf::{IoBuf, IoBufs, IoVecs};
+use crate::senders::io::msg_flags::MsgFlags;
 use crate::senders::io::partial;
 use crate::senders::io::returning::BufferKind;
 use crate::senders::io::target::{Target, conclude, without};
+use crate::senders::io::transfer::{MsgOptions, PollFirst, Transfer};
 use crate::tokens::endpoint::Endpoint;
 
 /// A message from one buffer to an address: completes with `(bytes sent, buffer)`.
@@ -47,7 +47,7 @@ struct Outgoing<F, B, A> {
     ancillary: A,
     control: ControlBytes,
     header: Header,
-    flags: c_int,
+    options: MsgOptions,
     done: usize,
 }
 
@@ -61,8 +61,7 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
             ancillary,
             control: ControlBytes::new(),
             header: Header::new(),
-            // A peer that is gone is an error, not a signal, on each backend.
-            flags: libc::MSG_NOSIGNAL,
+            options: MsgOptions::default(),
             done: 0,
         }
     }
@@ -89,7 +88,8 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
         Request::SendMsg {
             fd: self.target.fd(),
             msg: &raw const self.header.0,
-            flags: self.flags,
+            flags: self.options.flags.for_send(),
+            poll_first: self.options.poll_first,
         }
     }
 
@@ -153,6 +153,11 @@ unsafe impl<F: AsFd, B: IoBuf> Kind for SendTo<F, B> {
     }
 
     #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.options.refused(error)
+    }
+
+    #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         let outcome = self.0.finish(ending);
         outcome.map_value(|(done, One(buf))| (done, buf))
@@ -189,6 +194,11 @@ unsafe impl<F: AsFd, B: IoBufs, A: Ancillary> Kind for SendMsg<F, B, A> {
     }
 
     #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.options.refused(error)
+    }
+
+    #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         self.0.finish(ending)
     }
@@ -215,8 +225,34 @@ impl<H: Io, F: AsFd, B: IoBufs, A: Ancillary> IoSender<H, SendMsg<F, B, A>> {
     pub fn ancillary<C: Ancillary>(self, ancillary: C) -> IoSender<H, SendMsg<F, B, C>> {
         self.map_kind(|SendMsg(old)| {
             let mut new = Outgoing::new(old.target.into_owner(), old.bufs, old.to, ancillary);
-            new.flags = old.flags;
+            new.options = old.options;
             SendMsg(new)
         })
     }
 }
+
+/// Gives a message that is sent flags, and lets it wait first.
+macro_rules! options {
+    ($([$($generics:tt)*] $Kind:ty),+ $(,)?) => {$(
+        impl<H: Io, $($generics)*> IoSender<H, $Kind> {
+            /// Sends with these flags.
+            pub fn flags(self, flags: MsgFlags) -> Self {
+                self.map_kind(|mut kind| {
+                    kind.0.options.flags = flags;
+                    kind
+                })
+            }
+        }
+
+        impl<$($generics)*> PollFirst for $Kind {
+            fn set_poll_first(&mut self) {
+                self.0.options = self.0.options.after_poll();
+            }
+        }
+    )+};
+}
+
+options!(
+    [F: AsFd, B: IoBuf] SendTo<F, B>,
+    [F: AsFd, B: IoBufs, A: Ancillary] SendMsg<F, B, A>,
+);
