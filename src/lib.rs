@@ -212,6 +212,7 @@ pub use senders::factory::read_env::read_env;
 pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
+pub use senders::io::copy_ops::CopyOps;
 pub use senders::io::file_ops::FileOps;
 pub use senders::io::message::Received;
 pub use senders::io::message_ops::MessageOps;
@@ -309,6 +310,7 @@ pub mod io {
     pub use crate::senders::io::accept::{Accept, AcceptHandle};
     pub use crate::senders::io::close::Close;
     pub use crate::senders::io::connect::{Connect, ConnectNew};
+    pub use crate::senders::io::copy::CopyBytes;
     pub use crate::senders::io::message::{
         MessageKind, RecvFrom, RecvMsg, ReturningMessage, SendMsg, SendTo,
     };
@@ -321,6 +323,7 @@ pub mod io {
     pub use crate::senders::io::shutdown::ShutDown;
     pub use crate::senders::io::socket::Socket;
     pub use crate::senders::io::space::{Fallocate, Ftruncate};
+    pub use crate::senders::io::splice::Splice;
     pub use crate::senders::io::stat::{Stat, StatPath};
     pub use crate::senders::io::sync::Fsync;
     pub use crate::senders::io::transfer::{MsgOptions, PollFirst, Position, Transfer};

@@ -28,7 +28,7 @@ use crate::senders::io::partial;
 use crate::senders::io::returning::BufferKind;
 use crate::senders::io::target::{Target, conclude, without};
 use crate::senders::io::transfer::{MsgOptions, PollFirst, Transfer};
-use crate::tokens::endpoint::Endpoint;
+use crate::tokens::endpoint::{Domain, Endpoint};
 
 /// A message from one buffer to an address: completes with `(bytes sent, buffer)`.
 #[derive(Debug)]
@@ -76,7 +76,8 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
         self.bufs.io_list(&mut self.list);
         self.header = Header::new();
         self.header.set_list(&self.list);
-        if self.to.socklen() > 0 {
+        // No address: to the peer that the socket is connected to.
+        if self.to.family() != Domain::Unspecified {
             self.header.0.msg_name = self.to.as_ptr().cast_mut().cast();
             self.header.0.msg_namelen = self.to.socklen();
         }
@@ -213,7 +214,7 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> BufferKind for SendMsg<F, B, A> {
 }
 
 impl<H: Io, F: AsFd, B: IoBufs, A: Ancillary> IoSender<H, SendMsg<F, B, A>> {
-    /// Sends to this address, on a socket that is not connected.
+    /// Sends to this address; [`Endpoint::unspecified`] is the peer that the socket is connected to.
     pub fn to(self, endpoint: impl Into<Endpoint>) -> Self {
         self.map_kind(|mut kind| {
             kind.0.to = endpoint.into();
