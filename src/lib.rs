@@ -90,6 +90,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! [`MessageOps`] has messages, with addresses, several buffers and [ancillary data](ancillary);
+//! [`CopyOps`] moves bytes from one descriptor to another.
+//!
 //! # Stopping
 //!
 //! Work sees a [`StopToken`]; [`StopSource::request_stop`] asks it to stop. What is delivered is what

@@ -4,11 +4,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
+use sendio::ancillary::{AncillaryBuf, Rights};
 use sendio::prelude::*;
-use sendio::{Domain, Endpoint, Env, Received, StopSource};
+use sendio::{Domain, Endpoint, Env, MsgFlags, Received, StopSource};
 
 use super::common::files::temp_dir;
 use super::common::receivers::{Probe, Trace, connect_and_start};
@@ -158,6 +159,55 @@ on_each_handle! {
         cx.run(io.sendmsg(&left, ["x"])).expect("the error was told");
         let sent = cx.run(io.sendmsg(&left, ["x"]));
         assert_eq!(code(sent), Some(libc::ECONNREFUSED));
+    }
+
+    fn message_flags_peek_and_do_not_wait(io, cx) {
+        let (left, right) = UnixDatagram::pair().expect("pair");
+        let empty = io.recvmsg(&right, [[0; 4]]).flags(MsgFlags::DONTWAIT);
+        assert_eq!(code(cx.run(empty)), Some(libc::EAGAIN));
+        let empty = io.recv_from(&right, [0; 4]).flags(MsgFlags::DONTWAIT).returning_buffer();
+        assert_eq!(code(cx.run(empty).expect("value").0), Some(libc::EAGAIN));
+        cx.run(io.sendmsg(&left, ["peek"]).flags(MsgFlags::DONTWAIT)).expect("send");
+        for flags in [MsgFlags::PEEK, MsgFlags::NONE] {
+            let (received, [bytes]) =
+                cx.run(io.recvmsg(&right, [[0; 4]]).flags(flags).poll_first()).expect("receive");
+            assert_eq!((received.len, &bytes), (4, b"peek"));
+        }
+        left.set_nonblocking(true).expect("set");
+        while left.send(&[1; 1_024]).is_ok() {}
+        let full = io.sendmsg(&left, ["x"]).flags(MsgFlags::DONTWAIT);
+        assert_eq!(code(cx.run(full)), Some(libc::EAGAIN));
+    }
+
+    fn message_methods_of_the_handles(io, cx) {
+        let here = || sendio::UdpSocket::bind(io, (Ipv4Addr::LOCALHOST, 0)).expect("bind");
+        let (left, right) = (here(), here());
+        let to = right.local_endpoint().expect("address");
+        cx.run(left.send_to("one", to)).expect("send");
+        cx.run(left.sendmsg(["t", "wo"]).to(to)).expect("send");
+        for text in ["one", "two"] {
+            let (received, bytes) = cx.run(right.recv_from([0; 8])).expect("receive");
+            assert_eq!(&bytes[..received.len], text.as_bytes());
+            assert_eq!(received.from, left.local_endpoint().expect("address"));
+        }
+        // Connected, a datagram needs no address.
+        cx.run(left.connect(to)).expect("connect");
+        cx.run(left.sendmsg(["three"])).expect("send");
+        cx.run(left.send_to("four", Endpoint::unspecified())).expect("send");
+        for len in [5, 4] {
+            assert_eq!(cx.run(right.recvmsg([[0; 8]])).expect("receive").0.len, len);
+        }
+        let (left, right) = sendio::UnixStream::pair(io).expect("pair");
+        cx.run(left.sendmsg(["stream"]).ancillary(Rights([right.token()]))).expect("send");
+        let receive = right.recvmsg([[0; 8]]).ancillary(AncillaryBuf::<32>::new());
+        let (mut received, _) = cx.run(receive).expect("receive");
+        assert_eq!((received.len, received.ancillary.fds().count()), (6, 1));
+        let (left, right) = sendio::UnixDatagram::pair(io).expect("pair");
+        cx.run(left.sendmsg(["datagram"])).expect("send");
+        assert_eq!(cx.run(right.recv_from([0; 9])).expect("receive").0.len, 8);
+        let (left, right) = sendio::UnixSeqpacket::pair(io).expect("pair");
+        cx.run(left.sendmsg(["packet"])).expect("send");
+        assert_eq!(cx.run(right.recvmsg([[0; 9]])).expect("receive").0.len, 6);
     }
 
     fn message_returning_buffer_on_each_path(io, cx) {

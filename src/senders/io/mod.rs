@@ -6,6 +6,9 @@
 //! `read` and `write` serve files and sockets alike. `buf` says which types may lend memory to the
 //! kernel, `path`, `open_options` and `msg_flags` prepare arguments, `statx` holds the answer of a
 //! metadata request, `partial` and `returning` what comes back besides a value.
+//!
+//! `message_ops` and `copy_ops` have messages, and bytes that go from one descriptor to another:
+//! `message`, `ancillary`; `splice`, `copy`.
 
 pub(crate) mod accept;
 pub(crate) mod ancillary;

@@ -12,8 +12,9 @@
 //!
 //! # Kernel
 //!
-//! `IORING_OP_SPLICE`, since Linux 5.7, always in a worker thread: one that finds nothing occupies its
-//! thread until something comes. So it is begun only when a poll has said that it can be done.
+//! `IORING_OP_SPLICE`, since Linux 5.7, always in a worker thread. On its own, one that finds nothing
+//! occupies its thread until something comes (20 from empty sockets: 20 threads, Linux 6.18), and with
+//! `O_NONBLOCK` it is refused. So it is begun only when a poll has said that it can be done.
 //!
 //! # Safety
 //! INV-OP-2: both owners of descriptors are held by the value until the result.
