@@ -7,7 +7,7 @@
 #![expect(unsafe_code, reason = "a header of raw pointers; lists of buffers")]
 
 use std::fmt;
-use std::mem::zeroed;
+use std::mem::MaybeUninit;
 
 use crate::senders::io::buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, IoVecs};
 
@@ -25,7 +25,7 @@ impl Header {
     #[inline]
     pub(super) const fn new() -> Self {
         // SAFETY: a structure of integers and raw pointers, for which zero is a value.
-        Self(unsafe { zeroed() })
+        Self(unsafe { MaybeUninit::zeroed().assume_init() })
     }
 
     /// Sets the list, which has to stay where it is.

@@ -103,7 +103,7 @@ impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Incoming<F, B, R> {
 
     fn advance(&mut self, result: u32) -> Progress {
         // SAFETY: the receive succeeded, and this is its only result; the length is the kernel's.
-        unsafe { self.room.set_used(self.header.0.msg_controllen as usize) };
+        unsafe { self.room.set_used(self.header.0.msg_controllen as _) };
         assert!(
             result as usize <= self.list.bytes(),
             "the kernel reported more bytes than it was given room for"
