@@ -4,7 +4,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 
 use sendio::ancillary::{AncillaryBuf, Rights};
@@ -105,6 +105,21 @@ on_each_handle! {
         assert_eq!(received.len, 2);
         let (received, _) = cx.run(io.recvmsg(&right, [[0; 3]])).expect("receive");
         assert_eq!(received.len, 0);
+    }
+
+    fn recvmsg_over_tcp_tells_no_address(io, cx) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
+        let left = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+        let (right, _) = listener.accept().expect("accept");
+        cx.run(io.sendmsg(&left, ["ab", "cd"])).expect("send");
+        let receive = io.recvmsg(&right, [[0; 2]; 2]).flags(MsgFlags::WAITALL);
+        let (received, bytes) = cx.run(receive).expect("receive");
+        assert_eq!((received.len, bytes.as_flattened()), (4, &b"abcd"[..]));
+        assert_eq!(received.from.family(), Domain::Unspecified);
+        let receive = io.recvmsg(&right, [[0; 2]; 2]).ancillary(AncillaryBuf::<64>::new());
+        cx.run(io.sendmsg(&left, ["e"])).expect("send");
+        let (received, _) = cx.run(receive.flags(MsgFlags::WAITALL)).expect("receive");
+        assert_eq!(received.len, 1, "it does not wait for more");
     }
 
     fn recvmsg_seqpacket_keeps_the_bounds_of_messages(io, cx) {

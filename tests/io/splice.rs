@@ -2,11 +2,11 @@
 //! Method: files, pipes and sockets as either end; stops in each order; the kernel's worker threads
 //! counted while one waits.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 
-use sendio::io::Splice;
 use sendio::prelude::*;
 use sendio::{Env, StopSource};
 
@@ -134,22 +134,44 @@ fn splice_that_waits_occupies_no_worker_and_stops() {
     second.expect_stopped();
 }
 
-/// How a splice from `right` ends; `before` and `after` run around its start.
-fn stop_orders(
-    before: impl Fn(&UnixStream, &StopSource),
-    after: impl Fn(&IoContext, &UnixStream, &StopSource),
-    moved: Option<usize>,
-) {
+/// A splice in progress that can be stopped, and the other end of what it takes from.
+struct Case<'a> {
+    ctx: &'a IoContext,
+    source: &'a StopSource,
+    left: UnixStream,
+    sent: Cell<usize>,
+}
+
+impl Case<'_> {
+    fn send(&self) {
+        (&self.left).write_all(b"data").expect("write");
+        self.sent.set(4);
+    }
+
+    fn turn(&self) {
+        self.ctx.run_some().expect("not running");
+    }
+}
+
+/// Whether a splice that is started between `before` and `after` moves so many bytes or is stopped;
+/// the others must be where they were.
+fn stop_orders(before: impl Fn(&Case<'_>), after: impl Fn(&Case<'_>), moved: Option<usize>) {
     let ctx = context();
     let (left, right) = UnixStream::pair().expect("pair");
     let (_reader, writer) = io::pipe().expect("pipe");
     let source = StopSource::new();
-    before(&left, &source);
+    let case = Case {
+        ctx: &ctx,
+        source: &source,
+        left,
+        sent: Cell::new(0),
+    };
+    before(&case);
     let probe = Probe::new();
     let env = Env::default().with_stop_token(source.token());
-    let splice: sendio::io::IoSender<_, Splice<_, _>> = ctx.local().splice(&right, &writer, 10);
+    let splice = ctx.local().splice(&right, &writer, 10);
     let op = connect_and_start(splice, probe.receiver_in(env));
-    after(&ctx, &left, &source);
+    after(&case);
     ctx.run_until_empty();
     drop(op);
     match probe.outcome() {
@@ -157,62 +179,68 @@ fn stop_orders(
         Outcome::Stopped => assert_eq!(None, moved),
         other => panic!("{other:?}"),
     }
-    // What was not moved is still there.
-    drop(left);
+    drop(case.left);
     let mut rest = Vec::new();
     (&right).read_to_end(&mut rest).expect("read");
-    assert!(rest.is_empty() || moved.is_none());
-}
-
-fn send(mut socket: &UnixStream) {
-    socket.write_all(b"data").expect("write");
+    assert_eq!(rest.len(), case.sent.get() - moved.unwrap_or(0));
 }
 
 #[test]
 fn splice_stop_before_start() {
-    let before = |left: &UnixStream, source: &StopSource| {
-        send(left);
-        source.request_stop();
+    let before = |case: &Case<'_>| {
+        case.send();
+        case.source.request_stop();
     };
-    stop_orders(before, |_, _, _| {}, None);
+    stop_orders(before, |_| {}, None);
 }
 
 #[test]
 fn splice_stop_during_submit() {
-    let after = |_: &IoContext, _: &UnixStream, source: &StopSource| {
-        source.request_stop();
+    let after = |case: &Case<'_>| {
+        case.source.request_stop();
     };
-    stop_orders(|_, _| {}, after, None);
+    stop_orders(|_| {}, after, None);
 }
 
 #[test]
 fn splice_stop_in_flight() {
-    let after = |ctx: &IoContext, _: &UnixStream, source: &StopSource| {
-        ctx.run_some().expect("not running");
-        source.request_stop();
+    let after = |case: &Case<'_>| {
+        case.turn();
+        case.source.request_stop();
     };
-    stop_orders(|_, _| {}, after, None);
+    stop_orders(|_| {}, after, None);
+}
+
+#[test]
+fn splice_stop_after_cqe() {
+    // Only the poll has completed: nothing has been moved, and nothing is.
+    let after = |case: &Case<'_>| {
+        case.turn();
+        case.send();
+        case.source.request_stop();
+    };
+    stop_orders(|_| {}, after, None);
 }
 
 #[test]
 fn splice_stop_after_completion() {
-    let after = |ctx: &IoContext, left: &UnixStream, source: &StopSource| {
-        send(left);
-        ctx.run_until_empty();
-        source.request_stop();
+    let after = |case: &Case<'_>| {
+        case.send();
+        case.ctx.run_until_empty();
+        case.source.request_stop();
     };
-    stop_orders(|_, _| {}, after, Some(4));
+    stop_orders(|_| {}, after, Some(4));
 }
 
 #[test]
 fn splice_stop_twice() {
-    let after = |ctx: &IoContext, _: &UnixStream, source: &StopSource| {
-        ctx.run_some().expect("not running");
-        source.request_stop();
-        ctx.run_some().expect("not running");
-        source.request_stop();
+    let after = |case: &Case<'_>| {
+        case.turn();
+        assert!(case.source.request_stop());
+        case.turn();
+        assert!(!case.source.request_stop());
     };
-    stop_orders(|_, _| {}, after, None);
+    stop_orders(|_| {}, after, None);
 }
 
 #[test]

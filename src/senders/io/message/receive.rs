@@ -91,12 +91,19 @@ impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Incoming<F, B, R> {
         let (name, _) = self.from.as_mut_ptrs();
         self.header.0.msg_name = name.cast();
         self.header.0.msg_namelen = EndpointSpace::ROOM;
-        self.header.set_control(self.room.room());
+        let room = self.room.room();
+        self.header.set_control(room);
+        // Descriptors do not leak into programs that the process starts.
+        let mut flags = self.options.flags.for_recv() | libc::MSG_CMSG_CLOEXEC;
+        if room.len() > 0 {
+            // A ring before Linux 6.5 that goes on after a part overwrites what came beside it, and
+            // descriptors are lost. Later ones do not go on.
+            flags &= !libc::MSG_WAITALL;
+        }
         Request::RecvMsg {
             fd: self.target.fd(),
             msg: &raw mut self.header.0,
-            // Descriptors do not leak into programs that the process starts.
-            flags: self.options.flags.for_recv() | libc::MSG_CMSG_CLOEXEC,
+            flags,
             poll_first: self.options.poll_first,
         }
     }
@@ -265,7 +272,7 @@ impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> MessageKind for RecvMsg<F, B, R> {
 impl<H: Io, F: AsFd, B: IoBufsMut, R: AncillaryRoom> IoSender<H, RecvMsg<F, B, R>> {
     /// Receives ancillary data into `room`, an [`AncillaryBuf`](crate::ancillary::AncillaryBuf) by
     /// value or as `&mut`; it is in [`Received::ancillary`] then. What it held before is dropped when
-    /// the operation starts.
+    /// the operation starts. [`MsgFlags::WAITALL`] has no effect then: ancillary data ends a receive.
     pub fn ancillary<S: AncillaryRoom>(self, room: S) -> IoSender<H, RecvMsg<F, B, S>> {
         self.map_kind(|RecvMsg(old)| {
             let mut new = Incoming::new(old.target.into_owner(), old.bufs, room);
