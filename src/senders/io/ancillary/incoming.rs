@@ -280,3 +280,6 @@ impl fmt::Debug for ReceivedFds<'_> {
         f.debug_tuple("ReceivedFds").field(&self.len()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;
