@@ -1,11 +1,13 @@
-//! Tests of the operations of an I/O context on files, pipes and paths, through the public API.
+//! Tests of the operations of an I/O context on files, pipes, paths and sockets, through the public API.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accept;
 mod ancillary;
 mod child;
 mod close;
+mod connect;
 mod copy;
 mod crowd;
 mod drops;
@@ -17,10 +19,14 @@ mod open;
 mod orders;
 mod partial;
 mod paths;
+mod poll;
 mod read;
 mod recv;
+mod resolve;
 mod returning;
 mod send;
+mod shutdown;
+mod socket;
 mod sockets;
 mod space;
 mod splice;

@@ -102,7 +102,10 @@ where
 
 /// The six tests of a case.
 macro_rules! stop_orders {
-    ($($case:ty: $before:ident $during:ident $flight:ident $cqe:ident $after:ident $twice:ident;)+) => {$(
+    ($($case:ty {
+        fn $before:ident; fn $during:ident; fn $flight:ident;
+        fn $cqe:ident; fn $after:ident; fn $twice:ident;
+    })+) => {$(
         #[test]
         fn $before() {
             $crate::orders::run_in_order::<$case>($crate::orders::Order::BeforeStart);

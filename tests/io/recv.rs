@@ -296,78 +296,66 @@ impl Waits {
     }
 }
 
-struct RecvCase(Waits);
+/// Cases of receives that differ in what is received, and how it is looked at.
+macro_rules! receives {
+    ($($case:ident: $value:ty, |$io:ident, $socket:ident| $sender:expr, $bytes:expr;)+) => {$(
+        struct $case(Waits);
 
-impl StopCase for RecvCase {
-    type Value = (usize, [u8; 8]);
-    fn new() -> Self {
-        Self(Waits::new())
-    }
-    fn sender<H: Io>(&self, io: H) -> impl Sender<Value = Self::Value, Error = io::Error> {
-        io.recv(&self.0.left, [0; 8])
-    }
-    fn ready(&self) {
-        self.0.send();
-    }
-    fn check_value(&self, (n, bytes): Self::Value) {
-        assert_eq!(&bytes[..n], b"data");
-    }
-    fn check_stopped(&self) {
-        self.0.expect_data();
-    }
+        impl StopCase for $case {
+            type Value = $value;
+            fn new() -> Self {
+                Self(Waits::new())
+            }
+            fn sender<H: Io>(&self, $io: H) -> impl Sender<Value = $value, Error = io::Error> {
+                let $socket = &self.0.left;
+                $sender
+            }
+            fn ready(&self) {
+                self.0.send();
+            }
+            fn check_value(&self, value: $value) {
+                let bytes: fn(&$value) -> &[u8] = $bytes;
+                assert_eq!(bytes(&value), b"data");
+            }
+            fn check_stopped(&self) {
+                self.0.expect_data();
+            }
+        }
+    )+};
 }
 
-struct ExactCase(Waits);
-
-impl StopCase for ExactCase {
-    type Value = [u8; 4];
-    fn new() -> Self {
-        Self(Waits::new())
-    }
-    fn sender<H: Io>(&self, io: H) -> impl Sender<Value = Self::Value, Error = io::Error> {
-        io.recv_exact(&self.0.left, [0; 4])
-    }
-    fn ready(&self) {
-        self.0.send();
-    }
-    fn check_value(&self, bytes: Self::Value) {
-        assert_eq!(&bytes, b"data");
-    }
-    fn check_stopped(&self) {
-        self.0.expect_data();
-    }
-}
-
-struct PollFirstCase(Waits);
-
-impl StopCase for PollFirstCase {
-    type Value = (usize, [u8; 8]);
-    fn new() -> Self {
-        Self(Waits::new())
-    }
-    fn sender<H: Io>(&self, io: H) -> impl Sender<Value = Self::Value, Error = io::Error> {
-        io.recv(&self.0.left, [0; 8]).poll_first()
-    }
-    fn ready(&self) {
-        self.0.send();
-    }
-    fn check_value(&self, (n, bytes): Self::Value) {
-        assert_eq!(&bytes[..n], b"data");
-    }
-    fn check_stopped(&self) {
-        self.0.expect_data();
-    }
+receives! {
+    RecvCase: (usize, [u8; 8]), |io, socket| io.recv(socket, [0; 8]), |(n, bytes)| &bytes[..*n];
+    ExactCase: [u8; 4], |io, socket| io.recv_exact(socket, [0; 4]), |bytes| bytes;
+    PollFirstCase: (usize, [u8; 8]), |io, socket| io.recv(socket, [0; 8]).poll_first(),
+        |(n, bytes)| &bytes[..*n];
 }
 
 stop_orders! {
-    RecvCase: recv_stop_before_start recv_stop_during_submit recv_stop_in_flight
-        recv_stop_after_cqe recv_stop_after_completion recv_stop_twice;
-    ExactCase: recv_exact_stop_before_start recv_exact_stop_during_submit
-        recv_exact_stop_in_flight recv_exact_stop_after_cqe
-        recv_exact_stop_after_completion recv_exact_stop_twice;
-    PollFirstCase: recv_poll_first_stop_before_start recv_poll_first_stop_during_submit
-        recv_poll_first_stop_in_flight recv_poll_first_stop_after_cqe
-        recv_poll_first_stop_after_completion recv_poll_first_stop_twice;
+    RecvCase {
+        fn recv_stop_before_start;
+        fn recv_stop_during_submit;
+        fn recv_stop_in_flight;
+        fn recv_stop_after_cqe;
+        fn recv_stop_after_completion;
+        fn recv_stop_twice;
+    }
+    ExactCase {
+        fn recv_exact_stop_before_start;
+        fn recv_exact_stop_during_submit;
+        fn recv_exact_stop_in_flight;
+        fn recv_exact_stop_after_cqe;
+        fn recv_exact_stop_after_completion;
+        fn recv_exact_stop_twice;
+    }
+    PollFirstCase {
+        fn recv_poll_first_stop_before_start;
+        fn recv_poll_first_stop_during_submit;
+        fn recv_poll_first_stop_in_flight;
+        fn recv_poll_first_stop_after_cqe;
+        fn recv_poll_first_stop_after_completion;
+        fn recv_poll_first_stop_twice;
+    }
 }
 
 #[test]

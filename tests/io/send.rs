@@ -241,8 +241,20 @@ impl StopCase for SendAllCase {
 }
 
 stop_orders! {
-    SendCase: send_stop_before_start send_stop_during_submit send_stop_in_flight
-        send_stop_after_cqe send_stop_after_completion send_stop_twice;
-    SendAllCase: send_all_stop_before_start send_all_stop_during_submit send_all_stop_in_flight
-        send_all_stop_after_cqe send_all_stop_after_completion send_all_stop_twice;
+    SendCase {
+        fn send_stop_before_start;
+        fn send_stop_during_submit;
+        fn send_stop_in_flight;
+        fn send_stop_after_cqe;
+        fn send_stop_after_completion;
+        fn send_stop_twice;
+    }
+    SendAllCase {
+        fn send_all_stop_before_start;
+        fn send_all_stop_during_submit;
+        fn send_all_stop_in_flight;
+        fn send_all_stop_after_cqe;
+        fn send_all_stop_after_completion;
+        fn send_all_stop_twice;
+    }
 }
