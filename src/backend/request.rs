@@ -157,6 +157,8 @@ pub enum Request {
         flags: i32,
         /// Waits until the socket is writable before the first try.
         poll_first: bool,
+        /// Is carried out by a worker of the kernel, where a cancel finds it.
+        on_worker: bool,
     },
     /// `recvmsg(2)`.
     RecvMsg {

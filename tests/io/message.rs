@@ -13,6 +13,7 @@ use sendio::{Domain, Endpoint, Env, MsgFlags, Received, StopSource};
 
 use super::common::files::temp_dir;
 use super::common::receivers::{Probe, Trace, connect_and_start};
+use super::common::wait::{soon, wait_until};
 use super::net::{udp_pair, unix_pair};
 use super::support::{Held, code, context, on_each_handle, outcome_of, stopped_after};
 
@@ -451,4 +452,37 @@ fn message_moved_before_its_start_uses_its_last_address() {
         .expect("receive")
         .expect("not stopped");
     assert_eq!((received.len, &bytes[..5]), (5, &b"moved"[..]));
+}
+
+#[test]
+fn send_to_a_full_receiver_stops_whenever_it_is_asked() {
+    let dir = temp_dir();
+    let path = dir.path().join("full");
+    let _receiver = UnixDatagram::bind(&path).expect("bind");
+    let sender = UnixDatagram::unbound().expect("socket");
+    sender.set_nonblocking(true).expect("set");
+    while sender.send_to(b"x", &path).is_ok() {}
+    let to = Endpoint::unix(&path).expect("short");
+    for blocking in [false, true] {
+        sender.set_nonblocking(!blocking).expect("set");
+        for turns in (0..40).chain([100, 1_000]) {
+            let ctx = context();
+            let source = StopSource::new();
+            let env = Env::default().with_stop_token(source.token());
+            let probe = Probe::new();
+            let send = ctx.local().send_to(&sender, "y", to);
+            let op = connect_and_start(send, probe.receiver_in(env));
+            (0..turns).for_each(|_| {
+                ctx.run_some().expect("not running");
+            });
+            probe.expect_nothing();
+            source.request_stop();
+            wait_until(soon(), "it has stopped", || {
+                ctx.run_some().expect("not running");
+                probe.count() == 1
+            });
+            drop(op);
+            probe.expect_stopped();
+        }
+    }
 }

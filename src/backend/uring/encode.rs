@@ -205,10 +205,16 @@ fn encode_message(request: Request) -> squeue::Entry {
             msg,
             flags,
             poll_first,
+            on_worker,
         } => opcode::SendMsg::new(Fd(fd), msg)
             .flags(flags.cast_unsigned())
             .ioprio(if poll_first { POLL_FIRST } else { 0 })
-            .build(),
+            .build()
+            .flags(if on_worker {
+                squeue::Flags::ASYNC
+            } else {
+                squeue::Flags::empty()
+            }),
         Request::RecvMsg {
             fd,
             msg,

@@ -6,6 +6,12 @@
 //! was refused, `EDESTADDRREQ` or `ENOTCONN` without a destination, `EPIPE` (never the signal) if nobody
 //! reads any more, `EINVAL` for ancillary data that the socket does not understand.
 //!
+//! # Unix addresses
+//!
+//! To poll a Unix socket tells of its own buffer, not of that of a receiver which it is not connected
+//! to. If that one is full, a ring tries again and again, and a cancel that comes meanwhile is lost.
+//! So the first try does not wait, and the next one waits in a worker of the kernel.
+//!
 //! # Safety
 //! - INV-OP-2: header, list, address and control bytes lie in the pinned operation, like the buffers
 //!   and the owners of descriptors, while the request is in flight.
@@ -48,6 +54,8 @@ struct Outgoing<F, B, A> {
     control: ControlBytes,
     header: Header,
     options: MsgOptions,
+    /// A first try has found no room.
+    full: bool,
     done: usize,
 }
 
@@ -62,6 +70,7 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
             control: ControlBytes::new(),
             header: Header::new(),
             options: MsgOptions::default(),
+            full: false,
             done: 0,
         }
     }
@@ -86,12 +95,32 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
             self.header
                 .set_control(std::ptr::from_ref(control).cast_mut());
         }
+        let flags = self.options.flags.for_send();
         Request::SendMsg {
             fd: self.target.fd(),
             msg: &raw const self.header.0,
-            flags: self.options.flags.for_send(),
-            poll_first: self.options.poll_first,
+            flags: if self.asks_first() {
+                flags | libc::MSG_DONTWAIT
+            } else {
+                flags
+            },
+            poll_first: self.options.poll_first && !self.full,
+            on_worker: self.full,
         }
+    }
+
+    /// Whether this is a try that does not wait, before one that does: to a Unix address.
+    fn asks_first(&self) -> bool {
+        self.to.family() == Domain::Unix && !self.full
+    }
+
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        let answer = self.options.refused(error);
+        if answer.is_none() && self.asks_first() && error.raw_os_error() == Some(libc::EAGAIN) {
+            self.full = true;
+            return Some(Progress::More);
+        }
+        answer
     }
 
     fn advance(&mut self, result: u32) -> Progress {
@@ -155,7 +184,7 @@ unsafe impl<F: AsFd, B: IoBuf> Kind for SendTo<F, B> {
 
     #[inline]
     fn refused(&mut self, error: &io::Error) -> Option<Progress> {
-        self.0.options.refused(error)
+        self.0.refused(error)
     }
 
     #[inline]
@@ -196,7 +225,7 @@ unsafe impl<F: AsFd, B: IoBufs, A: Ancillary> Kind for SendMsg<F, B, A> {
 
     #[inline]
     fn refused(&mut self, error: &io::Error) -> Option<Progress> {
-        self.0.options.refused(error)
+        self.0.refused(error)
     }
 
     #[inline]
