@@ -195,3 +195,59 @@
 //! let seen = read_env(|env| env.query::<std::cell::Cell<u8>>().is_some());
 //! let _ = sync_wait_local(seen.with_query(std::cell::Cell::new(1_u8)));
 //! ```
+//!
+//! # A descriptor that is sent stays open until the message is gone
+//!
+//! ```compile_fail,E0505
+//! use sendio::ancillary::Rights;
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new()?;
+//! let (left, _right) = std::os::unix::net::UnixStream::pair()?;
+//! let file = std::fs::File::open("/dev/null")?;
+//! let send = ctx.scheduler().sendmsg(&left, ["x"]).ancillary(Rights([&file]));
+//! drop(file);
+//! ctx.block_on(send)?;
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! ```
+//! use sendio::ancillary::Rights;
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new()?;
+//! let (left, _right) = std::os::unix::net::UnixStream::pair()?;
+//! let file = std::fs::File::open("/dev/null")?;
+//! let send = ctx.scheduler().sendmsg(&left, ["x"]).ancillary(Rights([&file]));
+//! ctx.block_on(send)?;
+//! drop(file);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Ancillary data is not read while its room is lent to a receive
+//!
+//! ```compile_fail,E0499
+//! use sendio::ancillary::AncillaryBuf;
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new()?;
+//! let (left, _right) = std::os::unix::net::UnixStream::pair()?;
+//! let mut room = AncillaryBuf::<64>::new();
+//! let receive = ctx.scheduler().recvmsg(&left, [[0; 1]]).ancillary(&mut room);
+//! assert_eq!(room.fds().count(), 0);
+//! drop(receive);
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! ```
+//! use sendio::ancillary::AncillaryBuf;
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new()?;
+//! let (left, _right) = std::os::unix::net::UnixStream::pair()?;
+//! let mut room = AncillaryBuf::<64>::new();
+//! let receive = ctx.scheduler().recvmsg(&left, [[0; 1]]).ancillary(&mut room);
+//! drop(receive);
+//! assert_eq!(room.fds().count(), 0);
+//! # Ok::<(), std::io::Error>(())
+//! ```

@@ -4,13 +4,17 @@
 mod common;
 
 mod accept;
+mod ancillary;
 mod child;
 mod close;
 mod connect;
+mod copy;
 mod crowd;
 mod drops;
 mod handle;
+mod message;
 mod model;
+mod net;
 mod open;
 mod orders;
 mod partial;
@@ -25,6 +29,7 @@ mod shutdown;
 mod socket;
 mod sockets;
 mod space;
+mod splice;
 mod stat;
 mod support;
 mod sync;
