@@ -5,6 +5,7 @@
 //! lend memory to the kernel, `path` and `open_options` prepare the arguments of `open`, `statx` holds
 //! the answer of a metadata request, `partial` and `returning` what comes back besides a value.
 
+pub(crate) mod accept_loop;
 pub(crate) mod buf;
 pub(crate) mod close;
 pub(crate) mod file_ops;
