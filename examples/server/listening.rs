@@ -3,11 +3,14 @@
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+
+use sendio::prelude::*;
+use sendio::{SocketConfig, SocketOptions, TcpListener};
 
 /// Listeners, one for each thread, on one address. A socket file is removed in the end.
 pub(crate) struct Listening {
@@ -16,19 +19,42 @@ pub(crate) struct Listening {
 }
 
 enum Address {
-    Tcp(SocketAddr),
+    Tcp(Endpoint),
     Unix(PathBuf),
 }
 
 impl Listening {
-    /// Listens on a TCP address.
+    /// Listens on a TCP address: `host:port`, or a name.
     pub(crate) fn tcp(address: &str, threads: usize) -> io::Result<Self> {
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-        let first = TcpListener::bind(address).map_err(at)?;
-        let address = first.local_addr().map_err(at)?;
-        let mut sockets: Vec<OwnedFd> = Vec::new();
-        for _ in 1..threads {
-            sockets.push(first.try_clone().map_err(at)?.into());
+        let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+        for address in address.to_socket_addrs().map_err(at)? {
+            result = Self::tcp_at(address, threads);
+            if result.is_ok() {
+                break;
+            }
+        }
+        result.map_err(at)
+    }
+
+    fn tcp_at(address: SocketAddr, threads: usize) -> io::Result<Self> {
+        // No operation is made, but sockets belong to a context.
+        let ctx = IoContext::new()?;
+        let bind = |address, config| TcpListener::bind_with(ctx.local(), address, &config);
+        // What is accepted has this from its listener.
+        let config = SocketConfig::new().nodelay(true);
+        let mut first = bind(address.into(), config)?;
+        let address = first.local_endpoint()?;
+        let mut sockets = Vec::new();
+        if threads > 1 {
+            // The kernel deals out connections between listeners that all say so. The first one did
+            // not, so the address is ours and not shared with another server by mistake.
+            let config = config.reuse_port(true);
+            drop(first);
+            first = bind(address, config)?;
+            for _ in 1..threads {
+                sockets.push(bind(address, config)?.into());
+            }
         }
         sockets.push(first.into());
         Ok(Self {
