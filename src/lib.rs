@@ -318,6 +318,7 @@ pub mod io {
     pub use crate::senders::io::open::Open;
     pub use crate::senders::io::poll::Poll;
     pub use crate::senders::io::read::{Read, ReadExact, Recv, RecvExact};
+    pub use crate::senders::io::resolve::{Lookup, Lookups, Resolve};
     pub use crate::senders::io::returning::{BufferKind, Returning};
     pub use crate::senders::io::shutdown::ShutDown;
     pub use crate::senders::io::socket::Socket;
