@@ -180,18 +180,39 @@ fn echo_sigterm_with_idle_connections_ends_at_once() {
 }
 
 #[test]
-fn echo_sigterm_answers_all_that_a_slow_client_has_sent_before() {
+fn echo_sigterm_answers_all_that_has_arrived_from_a_slow_client() {
     let mut server = Server::start("echo", &[]);
-    let slow = server.connect();
+    let mut slow = server.connect();
     let bytes = pattern(1 << 20, 3);
     let sent = fill(&server, &slow, &bytes);
     server.terminate();
     server.wait_until_closing();
-    // By now those that wait for a request have been ended.
+    // By now those that wait for a request have been ended. What has not left this side may come too
+    // late; the rest is with the server.
     some_time(Duration::from_millis(400));
-    take(&slow, &bytes, sent);
-    assert_eq!(read_all(&slow).expect("an orderly end"), b"");
+    let arrived = sent - not_acknowledged(&slow);
+    assert!(arrived > 0);
+    let mut answers = Vec::new();
+    // The server may be gone before it has seen all; that is told after what it answered.
+    _ = slow.read_to_end(&mut answers);
+    assert!(answers.len() >= arrived, "{} of {arrived}", answers.len());
+    let expected = bytes.iter().cycle().take(answers.len());
+    assert!(answers.iter().eq(expected), "other bytes came back");
     assert!(server.wait().success());
+}
+
+/// How many bytes that were sent the other side has not confirmed: proc_pid_net(5).
+fn not_acknowledged(stream: &TcpStream) -> usize {
+    let port = stream.local_addr().expect("an address").port();
+    let table = fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
+    let own = table.lines().find_map(|line| {
+        let mut fields = line.split_whitespace().skip(1);
+        let local = fields.next()?.rsplit_once(':')?.1;
+        let own = u16::from_str_radix(local, 16).ok()? == port;
+        let queue = fields.nth(2)?.split_once(':')?.0;
+        own.then(|| usize::from_str_radix(queue, 16).expect("a number"))
+    });
+    own.expect("the socket is in the table")
 }
 
 #[test]
