@@ -22,10 +22,12 @@ use clap::Parser;
 use sendio::prelude::*;
 use sendio::{Lend, LocalScope, accept_loop};
 
+use afterwards::afterwards;
 pub(crate) use connection::Connection;
 use connection::{Closing, Worker};
 pub(crate) use listening::Listening;
 
+mod afterwards;
 mod connection;
 mod listening;
 
@@ -253,19 +255,21 @@ where
     F: for<'x> Lend<&'x Connection<'a, T>, Out: LocalSender<Value = (), Error = io::Error>> + Copy,
 {
     let connection = &accepted.connection;
-    (accepted.session)(connection)
-        .then(|()| true)
-        .upon_stopped(|| true)
-        .upon_error(|error| {
-            let nothing_came = error.kind() == io::ErrorKind::WouldBlock && connection.is_closing();
-            if !nothing_came {
-                connection.note(&error);
+    afterwards((accepted.session)(connection), move |outcome| {
+        let orderly = match outcome {
+            Outcome::Value(()) | Outcome::Stopped => true,
+            Outcome::Error(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                connection.is_closing()
             }
-            nothing_came
-        })
-        .upon_panicked(|_| {
-            connection.note(&"the session panicked");
-            false
-        })
-        .let_value(move |orderly| connection.leave(orderly))
+            Outcome::Error(error) => {
+                connection.note(&error);
+                false
+            }
+            Outcome::Panicked(_) => {
+                connection.note(&"the session panicked");
+                false
+            }
+        };
+        connection.leave(orderly)
+    })
 }
