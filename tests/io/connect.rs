@@ -4,12 +4,11 @@
 use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use sendio::prelude::*;
-use sendio::{
-    Cwd, Domain, PollEvents, SocketConfig, SocketKind, TcpStream, UnixListener, UnixStream,
-};
+use sendio::{Cwd, Domain, SocketConfig, SocketKind, TcpStream, UnixStream};
 
 use super::child::alone;
 use super::common::fds::assert_fds_flat;
@@ -18,7 +17,7 @@ use super::common::receivers::{Probe, connect_and_start};
 use super::common::wait::{soon, wait_until};
 use super::orders::{Order, StopCase, run_in_order};
 use super::sockets::tcp_listener;
-use super::support::{code, context, on_each_handle};
+use super::support::{code, connect_now, context, listen_now, on_each_handle};
 
 /// A port at which nobody listens.
 fn nobody() -> Endpoint {
@@ -26,9 +25,9 @@ fn nobody() -> Endpoint {
     listener.local_addr().expect("address").into()
 }
 
-/// A listener without room for more than one that waits, which does, and a socket that will wait.
+/// A listener with room for one that waits, which does.
 struct Crowded {
-    listener: UnixListener<IoScheduler<'static>>,
+    listener: UnixListener,
     at: Endpoint,
     _first: std::os::unix::net::UnixStream,
     _dir: tempfile::TempDir,
@@ -36,32 +35,27 @@ struct Crowded {
 
 impl Crowded {
     fn new() -> Self {
-        let ctx: &'static IoContext = Box::leak(Box::new(context()));
         let dir = temp_dir();
         let path = dir.path().join("s");
-        let at = Endpoint::unix(&path).expect("fits");
-        let config = SocketConfig::new().backlog(0);
-        let listener = UnixListener::bind_with(ctx.scheduler(), at, &config).expect("bind");
+        let listener = UnixListener::bind(&path).expect("bind");
+        listen_now(&listener, 0).expect("listen");
         let first = std::os::unix::net::UnixStream::connect(&path).expect("connect");
         Self {
             listener,
-            at,
+            at: Endpoint::unix(&path).expect("fits"),
             _first: first,
             _dir: dir,
         }
     }
 
     fn accept(&self) {
-        let listener = self.listener.try_clone().expect("dup").into_std();
-        listener.accept().expect("accept");
+        self.listener.accept().expect("accept");
     }
 
     /// Whether somebody waits to be accepted.
     fn is_awaited(&self) -> bool {
-        let ctx = context();
-        let now = ctx.scheduler().poll(&self.listener, PollEvents::IN);
-        let now = now.timeout(ctx.scheduler(), Duration::ZERO);
-        ctx.block_on(now).is_ok()
+        self.listener.set_nonblocking(true).expect("set");
+        self.listener.accept().is_ok()
     }
 }
 
@@ -117,7 +111,7 @@ on_each_handle! {
         for at in [at, nobody()] {
             let kind = SocketKind::from_raw(libc::SOCK_STREAM | libc::SOCK_NONBLOCK);
             let socket = cx.run(io.socket(Domain::Inet, kind, 0)).expect("socket");
-            let begun = super::support::connect_now(&socket, at.as_bytes());
+            let begun = connect_now(&socket, at.as_bytes());
             assert_eq!(code(begun), Some(libc::EINPROGRESS));
             let result = cx.run(io.connect(&socket, at));
             match result {

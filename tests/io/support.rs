@@ -203,6 +203,16 @@ pub(crate) fn connect_now(socket: &impl AsFd, sockaddr: &[u8]) -> io::Result<()>
     Ok(())
 }
 
+/// `listen(2)`, again, with another bound on what waits.
+pub(crate) fn listen_now(socket: &impl AsFd, backlog: i32) -> io::Result<()> {
+    // SAFETY: no memory is passed.
+    let result = unsafe { libc::listen(socket.as_fd().as_raw_fd(), backlog) };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// A file in memory of `len` bytes that cannot grow.
 pub(crate) fn sealed_file(len: u64) -> File {
     // SAFETY: the name is a literal; the descriptor is new and ours.
