@@ -4,6 +4,7 @@
 mod common;
 
 mod accept;
+mod accept_loop;
 mod ancillary;
 mod child;
 mod close;

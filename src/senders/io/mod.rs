@@ -11,6 +11,7 @@
 //! `message`, `ancillary`; `splice`, `copy`.
 
 pub(crate) mod accept;
+pub(crate) mod accept_loop;
 pub(crate) mod ancillary;
 pub(crate) mod buf;
 pub(crate) mod close;
