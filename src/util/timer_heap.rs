@@ -7,7 +7,7 @@
 //!
 //! ```text
 //! TimerWheel --insert--> TimerHeap --pop_due(now)--> node, in order of (deadline, insertion)
-//!            --adopt--->           <--remove--
+//!            --insert_all-->        <--remove--
 //! ```
 //!
 //! It is a pairing heap: a tree in which no child comes before its parent. `child` is a node's
@@ -199,7 +199,7 @@ impl TimerHeap {
     }
 
     /// Puts all nodes of a batch in.
-    pub(super) fn adopt(&self, batch: Batch) {
+    pub(super) fn insert_all(&self, batch: Batch) {
         if !batch.first.is_null() {
             // SAFETY: a list of siblings without a parent, which are in no heap (contract of `add`).
             unsafe { self.join(merge_siblings(batch.first)) };
@@ -213,11 +213,11 @@ impl TimerHeap {
     /// - `tree` is the root of a tree of nodes that belong to no heap; they keep INV-TIMER-1.
     unsafe fn join(&self, tree: Link) {
         let root = self.root.get();
-        // SAFETY: the root is in the heap, so alive and ours (INV-TIMER-1), and the root of another
-        // tree (contract).
         let joined = if root.is_null() {
             tree
         } else {
+            // SAFETY: the root is in the heap, so alive and ours (INV-TIMER-1), and the root of another
+            // tree (contract).
             unsafe { meld(root, tree) }
         };
         self.root.set(joined);

@@ -198,14 +198,17 @@ impl TimerWheel {
         // The horizon has all bits of the tick, so the highest one that differs is in a digit.
         let bit = differing.ilog2() as usize & !(DIGIT_BITS - 1);
         let level = bit / DIGIT_BITS - TICK_BITS / DIGIT_BITS;
-        let digit = (deadline >> bit) as usize % SLOTS;
-        // SAFETY: a bit of a digit has a level, and `% SLOTS` bounds the digit. The list was made
+        let digit = usize::try_from((deadline >> bit) % SLOTS as u64).unwrap_or(0);
+        // SAFETY: a bit of a digit has a level, and the remainder bounds the digit. The list was made
         //         empty (`init`); the node is in no list and stays in place (contract).
         unsafe {
             let occupied = self.occupied.get_unchecked(level);
             occupied.set(occupied.get() | 1 << digit);
             let slot = level * SLOTS + digit;
-            self.slots.as_flattened().get_unchecked(slot).push_back(node.cast());
+            self.slots
+                .as_flattened()
+                .get_unchecked(slot)
+                .push_back(node.cast());
         }
     }
 
@@ -346,7 +349,7 @@ impl TimerWheel {
                 }
             }
         }
-        self.heap.adopt(near);
+        self.heap.insert_all(near);
         left
     }
 

@@ -24,7 +24,8 @@
 //!
 //! # Safety
 //! - INV-STOP-1: an armed link stays in place until `disarm` returned, and if that said so until
-//!   `node` arrived.
+//!   `node` arrived; or until the callback has returned on the loop's thread, since nobody touches the
+//!   link after that (INV-CB-2).
 //! - INV-CTX-1: `pending`, `arrived` and the links are the loop's.
 
 #![expect(unsafe_code, reason = "intrusive nodes inside operations")]

@@ -123,7 +123,7 @@ impl<H> Timer<H> {
 }
 
 // SAFETY: `TimerOp` completes exactly once, last: when it fires, or when a stop request took it out
-//         of the heap. It may be started on any thread if the handle is the `Send` one.
+//         of the wheel. It may be started on any thread if the handle is the `Send` one.
 unsafe impl<H: Io> Sender for Timer<H> {
     type Value = ();
     type Error = io::Error;
@@ -330,8 +330,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
                     let core = Self::core(this);
                     core.taken_new();
                     // Not begun when the context was asked to stop: it does not begin any more.
-                    let claimed =
-                        !(*this).now.listening.get() || StopLink::claim(Self::link(this));
+                    let claimed = !(*this).now.listening.get() || StopLink::claim(Self::link(this));
                     if claimed && !core.is_stopping() {
                         (*this).now.phase.set(Phase::Armed);
                         core.timers.insert(Self::timer(this), (*this).ticks.get());
@@ -390,9 +389,11 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
         unsafe {
             let core = Self::core(this);
             let now = &(*this).now;
-            (*this)
-                .ticks
-                .set(Self::deadline(core, (*this).ticks.get(), now.relative.get()));
+            (*this).ticks.set(Self::deadline(
+                core,
+                (*this).ticks.get(),
+                now.relative.get(),
+            ));
             Self::node(this).write(Node::new(Self::ran));
             now.phase.set(Phase::Queued);
             now.listening.set(!token.is_never());
