@@ -45,7 +45,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
     fn prop_wheel_is_an_ordered_set(steps in prop::collection::vec(step(), 0..120)) {
