@@ -248,7 +248,18 @@ impl TimerWheel {
 
     /// A time that is not later than the first deadline, and not always earlier: see the module's
     /// documentation.
+    #[inline]
     pub(crate) fn next_deadline(&self) -> Option<u64> {
+        if self.is_empty() {
+            None
+        } else {
+            self.bound_of_all()
+        }
+    }
+
+    /// [`next_deadline`](Self::next_deadline) of a wheel that has timers.
+    #[inline(never)]
+    fn bound_of_all(&self) -> Option<u64> {
         if self.is_behind() {
             return Some(0);
         }

@@ -56,10 +56,10 @@ impl<B: Backend> Core<B> {
             self.wakes_owed.set(self.wakes_owed.get() + 1);
         }
         let limit = self.options.turn_limit;
-        let mut handled = if self.timers.is_empty() {
-            0
+        let (mut handled, behind) = if self.timers.is_empty() {
+            (0, false)
         } else {
-            self.fire_timers(limit)
+            (self.fire_timers(limit), self.timers.is_behind())
         };
         let stuck = !self.backlog.is_empty() && self.start_waiting(limit);
         if !self.cancels.is_empty() && !self.backend.may_have_completed() {
@@ -72,7 +72,7 @@ impl<B: Backend> Core<B> {
             && self.incoming.is_empty()
             && self.inbox.is_empty()
             && self.cancels.is_empty()
-            && !self.timers.is_behind();
+            && !behind;
         if idle {
             self.wait(sleep_max.unwrap_or(0), stop_seen);
         } else if self.backend.wants_enter() {
