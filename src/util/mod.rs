@@ -6,3 +6,4 @@ pub(crate) mod node;
 pub(crate) mod spin;
 pub(crate) mod thread_number;
 pub(crate) mod timer_heap;
+pub(crate) mod timer_wheel;

@@ -36,6 +36,13 @@ pub(crate) fn current() -> u64 {
     })
 }
 
+/// Whether the calling thread has this number, which is that of some thread.
+#[inline]
+pub(crate) fn is_current(number: u64) -> bool {
+    debug_assert!(number != 0, "a thread has that number");
+    NUMBER.with(Cell::get) == number
+}
+
 #[cold]
 fn assign(number: &Cell<u64>) -> u64 {
     let fresh = NEXT.fetch_add(1, Ordering::Relaxed);

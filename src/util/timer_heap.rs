@@ -1,14 +1,13 @@
-//! Orders timers by deadline, without allocating.
+//! Orders the timers that are due soon by deadline, without allocating.
 //!
-//! A timed operation embeds a [`TimerNode`]; the loop of a context owns one [`TimerHeap`], asks it
-//! how long it may sleep, and takes out what is due. It never reads a clock and never calls a
-//! timer's owner.
+//! A timed operation embeds a [`TimerNode`]. The [`TimerWheel`](super::timer_wheel::TimerWheel) of a
+//! context keeps the node until its time is near, and then hands it to the one [`TimerHeap`] in it.
 //!
 //! # Flow
 //!
 //! ```text
-//! operation { TimerNode, .. } --insert--> TimerHeap --pop_due(now)--> node, in order of
-//!                             <--remove--                             (deadline, insertion)
+//! TimerWheel --insert--> TimerHeap --pop_due(now)--> node, in order of (deadline, insertion)
+//!            --insert_all-->        <--remove--
 //! ```
 //!
 //! It is a pairing heap: a tree in which no child comes before its parent. `child` is a node's
@@ -17,11 +16,14 @@
 //! children unlinks it, in constant time; removal of another one pairs up its children, in O(log n)
 //! amortised. Nothing recurses, so the depth of the tree does not matter.
 //!
+//! Nodes that come together are put into a [`Batch`] first, whose tree becomes one child of the root.
+//!
 //! # Bounds
 //!
 //! Memory is that of the operations. A single removal may cost as many steps as the node has
 //! children: the first one after n insertions in ascending order costs n, paid for by those
-//! insertions. [`TimerHeap::pop_due`] takes out one node: the caller bounds the number per turn.
+//! insertions; after n nodes in batches of m, it costs n / m + m. [`TimerHeap::pop_due`] takes out
+//! one node: the caller bounds the number per turn.
 //!
 //! # Threads
 //!
@@ -32,8 +34,8 @@
 //!
 //! - INV-TIMER-1: from `insert` until `remove` or `pop_due` hands it out, a node stays at its
 //!   address, is not freed, and is touched by the heap's thread only.
-//! - INV-TIMER-2: the links of a linked node are null or point to linked nodes of the same heap;
-//!   only this module writes them.
+//! - INV-TIMER-2: the links of a node in the heap are null or point to nodes in the same heap; only
+//!   this module writes them. They are initialised when the node is put into the heap.
 //!
 //! # References
 //!
@@ -44,20 +46,29 @@
     reason = "intrusive links between operations that other code owns"
 )]
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
-/// A pointer to a linked node, or null.
+use super::list::Links;
+
+/// A pointer to a node in the heap, or null.
 type Link = *mut TimerNode;
 
-/// One timer, embedded in an operation.
-#[repr(C)]
-#[derive(Debug)]
+/// Set in the `seq` of a node that is in the heap.
+const IN_HEAP: u64 = 1;
+/// The distance of one `seq` from the next, which leaves room for [`IN_HEAP`].
+pub(super) const SEQ_STEP: u64 = 2;
+
+/// One timer, embedded in an operation. It need not be initialised: who keeps it does that.
+#[repr(C)] // The links of a list come first: their address is the address of the node.
 pub(crate) struct TimerNode {
+    /// Of the wheel, while the node is in one of its slots.
+    links: UnsafeCell<MaybeUninit<Links>>,
     /// When the timer is due, in nanoseconds of the owner's clock.
     deadline: Cell<u64>,
-    /// The place in the order of insertions, which breaks ties; 0 while not linked.
+    /// The place in the order of insertions, which breaks ties, and [`IN_HEAP`].
     seq: Cell<u64>,
     /// The first child.
     child: Cell<Link>,
@@ -65,41 +76,46 @@ pub(crate) struct TimerNode {
     next: Cell<Link>,
     /// The previous sibling, or the parent of a first child.
     prev: Cell<Link>,
-    /// The heap holds the address.
+    /// Lists and heap hold the address.
     pinned: PhantomPinned,
 }
 
-// SAFETY: the links are the fields that are not automatically `Send`: an unlinked node has none,
-// and a linked one may not be moved (INV-TIMER-1); always.
-unsafe impl Send for TimerNode {}
-
 impl TimerNode {
-    /// A timer in no heap.
-    pub(crate) const fn new(deadline: u64) -> Self {
-        Self {
-            deadline: Cell::new(deadline),
-            seq: Cell::new(0),
-            child: Cell::new(ptr::null_mut()),
-            next: Cell::new(ptr::null_mut()),
-            prev: Cell::new(ptr::null_mut()),
-            pinned: PhantomPinned,
+    /// Initialises deadline and place in the order of `node`, which is in no heap then.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is valid for writes, of this thread alone, and in no list or heap.
+    #[inline(always)]
+    pub(super) unsafe fn init(node: NonNull<Self>, deadline: u64, seq: u64) {
+        debug_assert!(seq & IN_HEAP == 0, "the order counts in steps");
+        // SAFETY: valid and ours (contract); written in place, as the rest is not initialised.
+        unsafe {
+            (&raw mut (*node.as_ptr()).deadline).write(Cell::new(deadline));
+            (&raw mut (*node.as_ptr()).seq).write(Cell::new(seq));
         }
     }
 
     /// When the timer is due.
-    pub(crate) fn deadline(&self) -> u64 {
-        self.deadline.get()
+    ///
+    /// # Safety
+    ///
+    /// - `node` is alive and was initialised; only this thread changes it.
+    #[inline]
+    pub(super) unsafe fn deadline(node: NonNull<Self>) -> u64 {
+        // SAFETY: alive and initialised (contract), for this one read.
+        unsafe { (*node.as_ptr()).deadline.get() }
     }
 
-    /// Sets when the timer is due. It must not be in a heap.
-    pub(crate) fn set_deadline(&self, deadline: u64) {
-        assert!(!self.is_linked(), "a timer in a heap keeps its deadline");
-        self.deadline.set(deadline);
-    }
-
-    /// True while the timer is in a heap.
-    pub(crate) fn is_linked(&self) -> bool {
-        self.seq.get() != 0
+    /// Whether the timer is in a heap, and not only initialised.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is alive and was initialised; only this thread changes it.
+    #[inline]
+    pub(super) unsafe fn is_in_heap(node: NonNull<Self>) -> bool {
+        // SAFETY: alive and initialised (contract), for this one read.
+        unsafe { (*node.as_ptr()).seq.get() & IN_HEAP != 0 }
     }
 
     /// Whether this timer comes before `other`: by deadline, then by insertion.
@@ -110,17 +126,41 @@ impl TimerNode {
     }
 }
 
-/// The timers of one thread; see the module's documentation.
+/// The timers of one thread that are due soon; see the module's documentation.
 ///
 /// Dropping a heap forgets the timers that are in it.
 #[derive(Debug)]
 pub(crate) struct TimerHeap {
     /// The timer that is due first.
     root: Cell<Link>,
-    /// How many timers are linked.
-    len: Cell<usize>,
-    /// The `seq` of the last insertion. At one a nanosecond, 64 bits last 584 years.
-    last_seq: Cell<u64>,
+}
+
+/// Nodes that are put into a heap together.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The node that was added last; the others follow as its siblings.
+    first: Link,
+}
+
+impl Batch {
+    /// Of no nodes.
+    pub(super) const fn new() -> Self {
+        Self {
+            first: ptr::null_mut(),
+        }
+    }
+
+    /// Adds a node.
+    ///
+    /// # Safety
+    ///
+    /// - `node` was initialised, is in no list or heap, and keeps INV-TIMER-1 from here; the batch is
+    ///   given to a heap.
+    pub(super) unsafe fn add(&mut self, node: NonNull<TimerNode>) {
+        // SAFETY: alive and ours alone (contract).
+        unsafe { init_links(node.as_ptr(), self.first) };
+        self.first = node.as_ptr();
+    }
 }
 
 impl TimerHeap {
@@ -128,112 +168,84 @@ impl TimerHeap {
     pub(crate) const fn new() -> Self {
         Self {
             root: Cell::new(ptr::null_mut()),
-            len: Cell::new(0),
-            last_seq: Cell::new(0),
         }
     }
 
-    /// True if no timer is linked.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.root.get().is_null()
-    }
-
-    /// How many timers are linked.
-    pub(crate) fn len(&self) -> usize {
-        self.len.get()
-    }
-
-    /// The timer that is due first, still linked.
+    /// The timer that is due first, still in the heap.
+    #[inline]
     pub(crate) fn peek(&self) -> Option<NonNull<TimerNode>> {
         NonNull::new(self.root.get())
     }
 
     /// When the first timer is due.
-    pub(crate) fn next_deadline(&self) -> Option<u64> {
-        // SAFETY: the root is linked, so it is alive and on this thread (INV-TIMER-1), for this one
-        // read.
-        self.peek()
-            .map(|root| unsafe { (*root.as_ptr()).deadline() })
-    }
-
-    /// Links `node` at the deadline it has.
-    ///
-    /// # Safety
-    ///
-    /// `node` is alive, in no heap, and keeps INV-TIMER-1 from here.
     #[inline]
-    pub(crate) unsafe fn insert(&self, node: NonNull<TimerNode>) {
-        let new = node.as_ptr();
-        let seq = self.last_seq.get() + 1;
-        self.last_seq.set(seq);
-        // SAFETY: alive and ours alone (contract), until it is removed.
-        unsafe {
-            debug_assert!(!(*new).is_linked(), "a timer is in one heap at a time");
-            (*new).seq.set(seq);
-        }
-        let root = self.root.get();
-        // SAFETY: the root is linked, so alive and ours (INV-TIMER-1), and the root of another tree
-        // than the new node, which has no relatives (contract).
-        unsafe {
-            // What was inserted last comes after what has the same deadline.
-            if root.is_null() {
-                self.root.set(new);
-            } else if (*new).deadline() < (*root).deadline() {
-                adopt(new, root);
-                self.root.set(new);
-            } else {
-                adopt(root, new);
-            }
-        }
-        self.len.set(self.len.get() + 1);
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        // SAFETY: the root is in the heap, so alive and on this thread (INV-TIMER-1), for this one
+        // read.
+        self.peek().map(|root| unsafe { TimerNode::deadline(root) })
     }
 
-    /// Unlinks `node`.
+    /// Puts `node` in at the deadline it has.
     ///
     /// # Safety
     ///
-    /// `node` is in this heap.
+    /// - `node` was initialised, is in no list or heap, and keeps INV-TIMER-1 from here.
+    pub(crate) unsafe fn insert(&self, node: NonNull<TimerNode>) {
+        // SAFETY: alive and ours alone (contract): a tree of its own.
+        unsafe {
+            init_links(node.as_ptr(), ptr::null_mut());
+            self.join(node.as_ptr());
+        }
+    }
+
+    /// Puts all nodes of a batch in.
+    pub(super) fn insert_all(&self, batch: Batch) {
+        if !batch.first.is_null() {
+            // SAFETY: a list of siblings without a parent, which are in no heap (contract of `add`).
+            unsafe { self.join(merge_siblings(batch.first)) };
+        }
+    }
+
+    /// Joins a tree.
+    ///
+    /// # Safety
+    ///
+    /// - `tree` is the root of a tree of nodes that belong to no heap; they keep INV-TIMER-1.
+    unsafe fn join(&self, tree: Link) {
+        let root = self.root.get();
+        let joined = if root.is_null() {
+            tree
+        } else {
+            // SAFETY: the root is in the heap, so alive and ours (INV-TIMER-1), and the root of another
+            // tree (contract).
+            unsafe { meld(root, tree) }
+        };
+        self.root.set(joined);
+    }
+
+    /// Takes `node` out.
+    ///
+    /// # Safety
+    ///
+    /// - `node` is in this heap.
     pub(crate) unsafe fn remove(&self, node: NonNull<TimerNode>) {
         let gone = node.as_ptr();
-        // SAFETY: `gone` is linked, so it and its relatives are alive and only this thread touches
-        // them (INV-TIMER-1, INV-TIMER-2), until this function returns.
+        // SAFETY: `gone` is in the heap, so it and its relatives are alive and only this thread
+        // touches them (INV-TIMER-1, INV-TIMER-2), until this function returns.
         unsafe {
             debug_assert!(
-                (*gone).is_linked(),
+                TimerNode::is_in_heap(node),
                 "a timer that is removed is in the heap"
             );
+            (*gone).seq.set((*gone).seq.get() & !IN_HEAP);
             let child = (*gone).child.get();
-            if !child.is_null() {
-                self.remove_parent(gone, child);
-            } else if gone == self.root.get() {
-                // A root without children was alone.
-                self.root.set(ptr::null_mut());
-            } else {
-                unlink(gone);
+            if gone == self.root.get() {
+                self.root.set(merge_siblings(child));
+                return;
             }
-            (*gone).seq.set(0);
-            (*gone).child.set(ptr::null_mut());
-        }
-        self.len.set(self.len.get() - 1);
-    }
-
-    /// The part of [`remove`](Self::remove) for a node with children, of which `child` is the first.
-    ///
-    /// # Safety
-    ///
-    /// As for [`remove`](Self::remove).
-    #[inline(never)]
-    unsafe fn remove_parent(&self, gone: Link, child: Link) {
-        // SAFETY: `gone` gives its children up, and they are disjoint from the rest of the heap;
-        // relatives are alive and ours (INV-TIMER-1, INV-TIMER-2), until this function returns.
-        unsafe {
-            let orphans = merge_siblings(child);
-            let root = self.root.get();
-            if gone == root {
-                self.root.set(orphans);
-            } else {
-                unlink(gone);
-                self.root.set(meld(root, orphans));
+            unlink(gone);
+            if !child.is_null() {
+                self.root.set(meld(self.root.get(), merge_siblings(child)));
             }
         }
     }
@@ -241,8 +253,8 @@ impl TimerHeap {
     /// Takes out the first timer if it is due at `now`; equal deadlines in order of insertion.
     pub(crate) fn pop_due(&self, now: u64) -> Option<NonNull<TimerNode>> {
         let first = self.peek()?;
-        // SAFETY: the root is linked, so it is alive (INV-TIMER-1), for this one read.
-        if unsafe { (*first.as_ptr()).deadline() } > now {
+        // SAFETY: the root is in the heap, so it is alive (INV-TIMER-1), for this one read.
+        if unsafe { TimerNode::deadline(first) } > now {
             return None;
         }
         // SAFETY: the root is in this heap; from here it belongs to the caller again.
@@ -251,13 +263,32 @@ impl TimerHeap {
     }
 }
 
+/// Makes `node` a tree of its own in the heap, with `next` as its sibling.
+///
+/// # Safety
+///
+/// `node` was initialised and is this thread's alone.
+unsafe fn init_links(node: Link, next: Link) {
+    // SAFETY: alive and ours (contract); the links are not initialised, so they are written in place.
+    unsafe {
+        debug_assert!(
+            (*node).seq.get() & IN_HEAP == 0,
+            "a timer is in one heap at a time"
+        );
+        (*node).seq.set((*node).seq.get() | IN_HEAP);
+        (&raw mut (*node).child).write(Cell::new(ptr::null_mut()));
+        (&raw mut (*node).next).write(Cell::new(next));
+        (&raw mut (*node).prev).write(Cell::new(ptr::null_mut()));
+    }
+}
+
 /// Takes `node` out of the list of its siblings.
 ///
 /// # Safety
 ///
-/// `node` is linked and not the root; INV-TIMER-1 holds for it and its relatives.
+/// `node` is in the heap and not the root; INV-TIMER-1 holds for it and its relatives.
 unsafe fn unlink(node: Link) {
-    // SAFETY: a node that is not the root has a `prev`, and relatives are linked, alive and ours
+    // SAFETY: a node that is not the root has a `prev`, and relatives are alive and ours
     // (INV-TIMER-1, INV-TIMER-2), until this function returns.
     unsafe {
         let prev = (*node).prev.replace(ptr::null_mut());
@@ -278,9 +309,9 @@ unsafe fn unlink(node: Link) {
 ///
 /// # Safety
 ///
-/// `a` and `b` are the roots of two disjoint trees of linked nodes, INV-TIMER-1 holds for them.
+/// `a` and `b` are the roots of two disjoint trees of nodes in the heap, INV-TIMER-1 holds for them.
 unsafe fn meld(a: Link, b: Link) -> Link {
-    // SAFETY: roots are linked nodes, alive and ours, of disjoint trees (contract), until this
+    // SAFETY: roots are nodes in the heap, alive and ours, of disjoint trees (contract), until this
     // function returns.
     unsafe {
         if (*b).precedes(&*a) {
@@ -300,7 +331,7 @@ unsafe fn meld(a: Link, b: Link) -> Link {
 /// As for [`meld`]; `top` comes before `low`.
 #[inline(always)]
 unsafe fn adopt(top: Link, low: Link) {
-    // SAFETY: roots and children are linked nodes, alive and ours (contract), until this function
+    // SAFETY: roots and children are nodes in the heap, alive and ours (contract), until this function
     // returns.
     unsafe {
         let child = (*top).child.replace(low);
@@ -314,14 +345,17 @@ unsafe fn adopt(top: Link, low: Link) {
 
 /// Joins a list of siblings to one tree, in two passes: neighbours in pairs from the first to the
 /// last, then the pairs from the last to the first. The root that is returned has no relatives
-/// beside or above it.
+/// beside or above it, or null if there is no sibling.
 ///
 /// # Safety
 ///
-/// `first` is the first of a list of siblings that its parent has given up; INV-TIMER-1 holds for
-/// them and their descendants.
+/// `first` is null or the first of a list of siblings that its parent has given up; INV-TIMER-1 holds
+/// for them and their descendants.
 unsafe fn merge_siblings(first: Link) -> Link {
-    // SAFETY: siblings are linked nodes, alive and ours (contract), and roots of disjoint trees,
+    if first.is_null() {
+        return first;
+    }
+    // SAFETY: siblings are nodes in the heap, alive and ours (contract), and roots of disjoint trees,
     // until this function returns.
     unsafe {
         let mut pairs: Link = ptr::null_mut();

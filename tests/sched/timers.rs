@@ -2,13 +2,14 @@
 //! Method: arm timers from the loop's thread and from others, stop them from both, and compare when,
 //! where and in which order they complete.
 
+use std::pin::pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use sendio::prelude::*;
-use sendio::{Env, StopSource};
+use sendio::{Env, StopCallback, StopSource};
 
 use crate::common::receivers::{Probe, connect_and_start, lock};
 use crate::common::wait::{soon, wait_until};
@@ -243,4 +244,131 @@ fn stopping_all_of_a_hundred_thousand_timers_leaves_none() {
     });
     assert_eq!(stopped.load(Ordering::Relaxed), 100_000);
     assert_eq!(ctx.metrics().timers, 0);
+}
+
+#[test]
+fn a_hundred_thousand_timers_of_one_future_tick_fire_in_many_turns() {
+    const TIMERS: usize = 100_000;
+    let ctx = context();
+    let io = ctx.scheduler();
+    let fired = AtomicUsize::new(0);
+    // Far enough away that they are armed before, so that they have to be moved when it comes.
+    let deadline = Instant::now() + Duration::from_secs(2);
+    ctx.scope(|scope| {
+        for _ in 0..TIMERS {
+            scope.spawn(
+                io.schedule_at(deadline)
+                    .then(|()| {
+                        assert!(Instant::now() >= deadline);
+                        fired.fetch_add(1, Ordering::Relaxed);
+                    })
+                    .upon_error(|error| panic!("{error}")),
+            );
+        }
+    });
+    assert_eq!(fired.load(Ordering::Relaxed), TIMERS);
+    // 256 items in a turn is the default limit, for moving and for firing.
+    let turns = usize::try_from(ctx.metrics().turns).expect("few");
+    assert!(turns >= TIMERS / 256, "{turns} turns");
+}
+
+#[test]
+fn timers_across_many_durations_fire_in_order_of_their_deadlines() {
+    let ctx = context();
+    let io = ctx.scheduler();
+    let order = Mutex::new(Vec::new());
+    let begin = Instant::now();
+    ctx.scope(|scope| {
+        let order = &order;
+        // From microseconds to a quarter of a second, armed in another order than they are due.
+        for i in 0..500_u64 {
+            let micros = (i * 7919) % 500 * (i * 104_729 % 500);
+            let deadline = begin + Duration::from_micros(micros);
+            scope.spawn(
+                io.schedule_at(deadline)
+                    .then(move |()| {
+                        assert!(Instant::now() >= deadline);
+                        lock(order).push(deadline);
+                    })
+                    .upon_error(|error| panic!("{error}")),
+            );
+        }
+        // Those that are late already when they are armed come as they can.
+        let armed = Instant::now();
+        scope.spawn(
+            io.schedule_at(armed)
+                .then(move |()| lock(order).retain(|deadline| *deadline > armed))
+                .upon_error(|error| panic!("{error}")),
+        );
+    });
+    let order = lock(&order);
+    assert!(order.len() > 100, "most are due later than they are armed");
+    assert!(order.is_sorted());
+}
+
+#[test]
+fn timer_stop_twice_and_stop_after_completion_end_it_once() {
+    let ctx = context();
+    let io = ctx.scheduler();
+    for near in [Duration::from_micros(1), Duration::from_millis(3), HOUR] {
+        let source = StopSource::new();
+        let probe = Probe::new();
+        let env = Env::default().with_stop_token(source.token());
+        let op = connect_and_start(io.schedule_after(near), probe.receiver_in(env));
+        assert!(source.request_stop());
+        assert!(!source.request_stop());
+        probe.expect_nothing();
+        ctx.run_until_empty();
+        probe.expect_stopped();
+        drop(op);
+        assert!(!source.request_stop(), "touches nothing of what is gone");
+        assert_eq!(ctx.metrics().timers, 0);
+    }
+}
+
+#[test]
+fn timer_stop_in_flight_then_another_callback_of_the_request_turns_the_loop() {
+    thread_local! {
+        static CTX: IoContext = context();
+    }
+    CTX.with(|ctx| {
+        let probe = Probe::new();
+        let source = StopSource::new();
+        // Its turn comes after that of the timer's callback, so the timer completes inside of it.
+        let mut callback = pin!(StopCallback::new(source.token(), || {
+            CTX.with(|ctx| ctx.run_some().expect("idle"));
+        }));
+        callback.as_mut().register();
+        let env = Env::default().with_stop_token(source.token());
+        let timer = ctx.scheduler().schedule_after(HOUR);
+        let op = connect_and_start(timer, probe.receiver_in(env));
+        source.request_stop();
+        probe.expect_stopped();
+        drop(op);
+        assert_eq!(ctx.metrics().timers, 0);
+    });
+}
+
+#[test]
+fn timers_armed_while_a_context_ends_are_stopped_wherever_they_are() {
+    let ctx = context();
+    let io = ctx.scheduler();
+    let probes: Vec<Probe<(), std::io::Error>> = (0..200).map(|_| Probe::new()).collect();
+    let ops: Vec<_> = (0_u32..)
+        .zip(&probes)
+        .map(|(i, probe)| {
+            let after = Duration::from_nanos(1_u64 << (20 + i % 40)) + Duration::from_secs(60);
+            connect_and_start(io.schedule_after(after), probe.receiver())
+        })
+        .collect();
+    assert_eq!(ctx.metrics().timers, 200);
+    assert!(!ctx.shutdown(Instant::now()).graceful);
+    probes.iter().for_each(Probe::expect_stopped);
+    drop(ops);
+    // The wheel goes on where it was.
+    ctx.restart();
+    let begin = Instant::now();
+    ctx.block_on(io.schedule_after(Duration::from_millis(2)))
+        .expect("no error");
+    assert!(begin.elapsed() >= Duration::from_millis(2));
 }

@@ -9,6 +9,7 @@
 
 #![expect(unsafe_code, reason = "clock_gettime(2)")]
 
+use std::mem::MaybeUninit;
 use std::time::Instant;
 
 const NANOS_PER_SEC: u64 = 1_000_000_000;
@@ -49,13 +50,13 @@ impl Clock {
 /// The kernel's monotonic clock, in nanoseconds since the machine was started.
 #[inline]
 fn monotonic() -> u64 {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the pointer is that of a local variable of this type. The clock exists on every Linux,
-    //         so the call does not fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    //         so the call does not fail, and has written it.
+    let time = unsafe {
+        libc::clock_gettime(libc::CLOCK_MONOTONIC, time.as_mut_ptr());
+        time.assume_init()
+    };
     // Neither is ever negative: the clock counts from the start of the machine.
     time.tv_sec.cast_unsigned() * NANOS_PER_SEC + time.tv_nsec.cast_unsigned()
 }

@@ -43,7 +43,7 @@ use crate::util::list::List;
 use crate::util::node::{LocalQueue, Node};
 use crate::util::spin::AdaptiveSpin;
 use crate::util::thread_number;
-use crate::util::timer_heap::TimerHeap;
+use crate::util::timer_wheel::TimerWheel;
 
 /// What an `IoContext` owns, at a fixed address.
 pub struct Core<B: Backend> {
@@ -56,7 +56,7 @@ pub struct Core<B: Backend> {
     pub(super) backend: B,
     pub(super) ready: LocalQueue,
     pub(super) incoming: LocalQueue,
-    pub(super) timers: TimerHeap,
+    pub(super) timers: TimerWheel,
     pub(super) clock: Clock,
     /// Operations at the kernel that can be cancelled, but those in the list of a `HomeSource`.
     pub(super) in_flight: List,
@@ -111,6 +111,8 @@ impl<B: Backend> Core<B> {
             // SAFETY: the core stays in its box.
             unsafe { list.init() };
         }
+        // SAFETY: as above.
+        unsafe { core.timers.init() };
         core
     }
 
@@ -128,7 +130,7 @@ impl<B: Backend> Core<B> {
             backend,
             ready: LocalQueue::new(),
             incoming: LocalQueue::new(),
-            timers: TimerHeap::new(),
+            timers: TimerWheel::new(),
             clock: Clock::new(),
             in_flight: List::new(),
             homes: List::new(),
@@ -150,7 +152,7 @@ impl<B: Backend> Core<B> {
     /// Whether the calling thread is the loop's.
     #[inline]
     pub(crate) fn is_home(&self) -> bool {
-        self.owner == thread_number::current()
+        thread_number::is_current(self.owner)
     }
 
     /// Queues a node that is always taken: completions, stop requests, hops.
@@ -258,7 +260,12 @@ impl<B: Backend> Core<B> {
     /// this is no continuation of work that runs on it, or everything ends.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
-        !self.is_clear() && (self.is_draining() || (!self.is_turning() && self.is_stopping()))
+        let refusing = if self.is_stopping() {
+            hurdle::DRAINING | hurdle::OUTSIDE
+        } else {
+            hurdle::DRAINING
+        };
+        self.has_hurdle(refusing)
     }
 
     pub(super) fn accept_again(&self) {

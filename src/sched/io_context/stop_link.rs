@@ -8,7 +8,7 @@
 //! |-----|------|------|
 //! | `start`, other thread | before it queues the operation | sets `SUBMITTING` |
 //! | loop | when it takes the operation from the queue (`claim`) | clears `SUBMITTING`; if `STOP` is set the operation is not submitted |
-//! | callback, loop's thread, `SUBMITTING` clear | | calls the operation ([`Listener::act`]) |
+//! | callback, loop's thread, `SUBMITTING` clear | | calls the operation ([`Listener::act_at_home`]) |
 //! | callback, any thread, `SUBMITTING` set | | sets `STOP`, nothing else: the loop will look |
 //! | callback, other thread, `SUBMITTING` clear | | sets `STOP`, queues `node` |
 //! | loop | when it takes `node` from the queue | `arrived`, then `act` |
@@ -24,7 +24,8 @@
 //!
 //! # Safety
 //! - INV-STOP-1: an armed link stays in place until `disarm` returned, and if that said so until
-//!   `node` arrived.
+//!   `node` arrived; or until the callback has returned on the loop's thread, since nobody touches the
+//!   link after that (INV-CB-2).
 //! - INV-CTX-1: `pending`, `arrived` and the links are the loop's.
 
 #![expect(unsafe_code, reason = "intrusive nodes inside operations")]
@@ -73,6 +74,20 @@ pub(crate) unsafe trait Listener: Sized {
     ///
     /// - The loop's thread; `this` is alive, with an armed link.
     unsafe fn act(this: *mut Self);
+
+    /// As [`act`](Listener::act), called by the stop callback itself: which is over as soon as this has
+    /// returned, and before the loop goes on. From then on nobody touches the link, so that what does
+    /// not end in here may end later without disarming it.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`act`](Listener::act); `core` is that of its context.
+    #[inline(always)]
+    unsafe fn act_at_home(this: *mut Self, core: &Core<Self::Backend>) {
+        let _ = core;
+        // SAFETY: the contract is the same.
+        unsafe { Self::act(this) }
+    }
 }
 
 /// The part of an operation that hears stop requests.
@@ -83,6 +98,8 @@ pub(crate) struct StopLink<B: Backend> {
     arrived: Cell<bool>,
     /// In the context's list of cancels to send.
     pending: Cell<bool>,
+    /// So that what begins as zero is written together.
+    _spare: [u8; 2],
     /// Made when it is queued.
     node: UnsafeCell<MaybeUninit<Node>>,
     /// Made when the link is put into a list of cancels.
@@ -101,6 +118,7 @@ impl<B: Backend> StopLink<B> {
             state: AtomicU32::new(if submitting { SUBMITTING } else { 0 }),
             arrived: Cell::new(false),
             pending: Cell::new(false),
+            _spare: [0; 2],
             node: UnsafeCell::new(MaybeUninit::uninit()),
             links: UnsafeCell::new(MaybeUninit::uninit()),
             slot: Cell::new(MaybeUninit::uninit()),
@@ -272,9 +290,25 @@ impl<B: Backend> StopLink<B> {
                 if this.as_ref().state.load(Ordering::Relaxed) & SUBMITTING != 0 {
                     this.as_ref().state.fetch_or(STOP, Ordering::AcqRel);
                 } else {
-                    L::act(listener);
+                    L::act_at_home(listener, core);
                 }
-            } else if this.as_ref().state.fetch_or(STOP, Ordering::AcqRel) & SUBMITTING == 0 {
+            } else {
+                Self::requested_elsewhere::<L>(this, core);
+            }
+        }
+    }
+
+    /// The stop callback on another thread than the loop's.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is an armed link of an `L`, whose callback runs here; `core` is its core.
+    #[cold]
+    #[inline(never)]
+    unsafe fn requested_elsewhere<L: Listener<Backend = B>>(this: NonNull<Self>, core: &Core<B>) {
+        // SAFETY: as in `requested`: after the push nothing is touched.
+        unsafe {
+            if this.as_ref().state.fetch_or(STOP, Ordering::AcqRel) & SUBMITTING == 0 {
                 let node: NonNull<Node> = this.byte_add(offset_of!(Self, node)).cast();
                 // The callback runs once, so the node is in no queue and nobody else's.
                 node.write(Node::new(Self::node_arrived::<L>));

@@ -56,10 +56,10 @@ impl<B: Backend> Core<B> {
             self.wakes_owed.set(self.wakes_owed.get() + 1);
         }
         let limit = self.options.turn_limit;
-        let mut handled = if self.timers.is_empty() {
-            0
+        let (mut handled, behind) = if self.timers.is_empty() {
+            (0, false)
         } else {
-            self.fire_timers(limit)
+            (self.fire_timers(limit), self.timers.is_behind())
         };
         let stuck = !self.backlog.is_empty() && self.start_waiting(limit);
         if !self.cancels.is_empty() && !self.backend.may_have_completed() {
@@ -71,7 +71,8 @@ impl<B: Backend> Core<B> {
             && self.ready.is_empty()
             && self.incoming.is_empty()
             && self.inbox.is_empty()
-            && self.cancels.is_empty();
+            && self.cancels.is_empty()
+            && !behind;
         if idle {
             self.wait(sleep_max.unwrap_or(0), stop_seen);
         } else if self.backend.wants_enter() {
@@ -203,17 +204,24 @@ impl<B: Backend> Core<B> {
         self.wakes_owed.get()
     }
 
+    /// Completes timers that are due, or all of them while everything ends. At most as many again are
+    /// moved within the wheel.
     #[inline(never)]
     fn fire_timers(&self, limit: usize) -> usize {
+        let signal = self.signal();
         let now = self.now();
+        self.timers.advance(now, limit);
         let mut fired = 0;
         while fired < limit
-            && let Some(node) = self.timers.pop_due(now)
+            && let Some(timer) = match signal {
+                Signal::Run => self.timers.pop_due(now),
+                Signal::Stop => self.timers.pop_any(),
+            }
         {
             fired += 1;
-            // SAFETY: every timer in the heap is the first field of an entry of an operation that
-            //         waits for this call.
-            unsafe { TimerEntry::fire(node.cast()) };
+            // SAFETY: every timer in the wheel is the first field of an entry of an operation that
+            //         waits for this call, and was just taken out.
+            unsafe { TimerEntry::run(timer, signal) };
         }
         fired
     }
@@ -291,7 +299,8 @@ impl<B: Backend> Core<B> {
         }
     }
 
-    /// Asks every operation at the kernel to end, and everything that waits.
+    /// Asks every operation at the kernel to end, and everything that waits. Timers end in the turns that
+    /// follow.
     pub(super) fn cancel_all(&self) {
         self.set_draining(true);
         Self::cancel_list(&self.backlog);
@@ -303,10 +312,6 @@ impl<B: Backend> Core<B> {
                 HomeSource::<B>::cancel_all(links);
                 self.homes.after(links)
             };
-        }
-        while let Some(node) = self.timers.peek() {
-            // SAFETY: as in `fire_timers`; cancelling takes it out of the heap.
-            unsafe { TimerEntry::cancel(node.cast()) };
         }
     }
 

@@ -44,7 +44,8 @@
 //! - INV-CB-1: after the deregistration of a callback returned, it does not run, and nobody touches
 //!   its node.
 //! - INV-CB-2: a node that is `LINKED` or `RUNNING` stays at its address and is not freed, except
-//!   after a deregistration, or never (leaked memory).
+//!   after a deregistration, or never (leaked memory). A node that is `DONE` may go without one, on
+//!   the thread that ran its callback: nobody else knows of it any more.
 //! - INV-CB-3: a source outlives each registration that may still be deregistered.
 //! - INV-CB-4: a source stays alive until each `request_stop` on it returned. Adaptors hold a count
 //!   of their operation while they call it.

@@ -256,7 +256,8 @@ pub(super) unsafe fn execute(node: NonNull<RawCallback>, gone: &Cell<bool>) {
 ///
 /// - `node` points to an idle node; the pointer may be used for all that the node's `run` does with
 ///   it, until the deregistration.
-/// - The node stays at its address, and is not freed, until [`deregister`] returned (INV-CB-2).
+/// - The node stays at its address, and is not freed, until [`deregister`] returned, or `run` has
+///   returned on the thread that frees it (INV-CB-2).
 /// - The source of `token` is alive now, and until [`deregister`] of the node returned (INV-CB-3).
 /// - [`deregister`] does not run at the same time, unless as a consequence of the callback.
 /// - `run` may be called on any thread.

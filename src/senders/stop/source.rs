@@ -142,6 +142,7 @@ impl StopSource {
     /// ([`StopToken::with_callback`], [`StopCallback`](crate::StopCallback)), and the other
     /// callbacks run as usual. Their order is unspecified.
     pub fn request_stop(&self) -> bool {
+        // Nothing sets it.
         let alive = Cell::new(false);
         // SAFETY: `self` is borrowed, so it lives until this returns (INV-CB-4).
         unsafe { Self::request_stop_unless(self, &alive) }
@@ -155,31 +156,61 @@ impl StopSource {
     /// - The source is alive until this returns (INV-CB-4), or until a callback that runs here sets
     ///   `gone`; no callback is registered any more when it does.
     pub(super) unsafe fn request_stop_unless(this: *const Self, gone: &Cell<bool>) -> bool {
-        // SAFETY: the source is alive at the start (contract).
-        if !unsafe { (*this).lock_to_stop() } {
-            return false;
-        }
-        loop {
-            let node_gone = Cell::new(false);
-            // SAFETY: alive: checked below after each callback. The lock is held: taken before the
-            //         loop or at its end, given back here once.
-            let first = unsafe {
-                let first = (*this).list.take_first(&node_gone);
-                (*this).unlock();
-                first
-            };
+        // SAFETY: the source is alive at the start (contract). The lock is held when the rest is
+        //         called, which gives it back.
+        unsafe { (*this).lock_to_stop() && Self::run_all(this, gone) }
+    }
+
+    /// Runs the callbacks of a source that was marked as stopped, and gives the lock back. Returns
+    /// `true`.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`request_stop_unless`](Self::request_stop_unless); the caller holds the lock.
+    #[inline]
+    unsafe fn run_all(this: *const Self, gone: &Cell<bool>) -> bool {
+        let node_gone = Cell::new(false);
+        // SAFETY: alive (contract), and the lock is held. `take_first` prepares the node on this
+        //         thread with this flag, and the lock is given back before it is executed.
+        unsafe {
+            let first = (*this).list.take_first(&node_gone);
+            (*this).unlock_stopped();
             let Some((node, last)) = first else {
                 return true;
             };
-            // SAFETY: `take_first` prepared the node on this thread with this flag, and the lock
-            //         was given back.
-            unsafe { execute(node, &node_gone) };
+            execute(node, &node_gone);
             // A stopped source links no new nodes, so a list seen empty stays empty.
-            if last || gone.get() {
-                return true;
+            if !last && !gone.get() {
+                Self::run_others(this, gone);
             }
-            // SAFETY: `gone` is not set, so the source is alive (contract).
-            unsafe { (*this).lock() };
+        }
+        true
+    }
+
+    /// Runs the callbacks that are left.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`request_stop_unless`](Self::request_stop_unless), whose first callback has returned,
+    ///   and has not set `gone`.
+    #[inline(never)]
+    unsafe fn run_others(this: *const Self, gone: &Cell<bool>) {
+        loop {
+            let node_gone = Cell::new(false);
+            // SAFETY: `gone` is not set, so the source is alive (contract; checked below after each
+            //         callback). The lock is taken here and given back once. `take_first` prepares the
+            //         node on this thread with this flag.
+            let last = unsafe {
+                (*this).lock();
+                let first = (*this).list.take_first(&node_gone);
+                (*this).unlock_stopped();
+                let Some((node, last)) = first else { return };
+                execute(node, &node_gone);
+                last
+            };
+            if last || gone.get() {
+                return;
+            }
         }
     }
 
@@ -261,6 +292,21 @@ impl StopSource {
         let state = self.state.load(Ordering::Relaxed);
         debug_assert!(state & LOCKED != 0, "the lock is held");
         self.state.store(state & !LOCKED, Ordering::Release);
+    }
+
+    /// Gives the lock back after stop was requested.
+    ///
+    /// # Safety
+    ///
+    /// - The caller holds the lock, and the source is marked as stopped.
+    #[inline]
+    unsafe fn unlock_stopped(&self) {
+        // As for `unlock`, and what the word is without the lock is known.
+        debug_assert!(
+            self.state.load(Ordering::Relaxed) == STOPPED | LOCKED,
+            "stopped, and the lock is held"
+        );
+        self.state.store(STOPPED, Ordering::Release);
     }
 
     /// The list of nodes; each of its methods needs the lock.

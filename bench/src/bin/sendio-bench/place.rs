@@ -32,15 +32,19 @@ impl<S: Sender, R: Receiver<S::Value, S::Error>> Place<S, R> {
     /// - The receiver of the operation that was here before was completed: its `set_*` was called, after
     ///   which an operation touches nothing of its own.
     /// - The receiver may be used wherever the sender completes.
-    #[inline]
+    #[inline(always)]
     pub(crate) unsafe fn start(this: *mut Self, sender: S, receiver: R) {
         // SAFETY: the place is valid and nobody else uses it (contract); the operation in it, if
         // any, has completed, so it may be dropped. The new one is started where it will stay, and
         // no reference to it is left when `start` is called.
         unsafe {
-            (*this).operation = None;
-            let operation: *mut S::Operation<R> =
-                (*this).operation.insert(sender.connect(receiver));
+            let place = &raw mut (*this).operation;
+            if !S::Operation::<R>::SPENT {
+                *place = None;
+            }
+            // Nothing is left in it to be dropped.
+            place.write(Some(sender.connect(receiver)));
+            let operation: *mut S::Operation<R> = (*place).as_mut().unwrap_unchecked();
             OperationState::start(operation);
         }
     }

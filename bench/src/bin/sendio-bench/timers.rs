@@ -11,6 +11,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::ops::Range;
 use std::time::Duration;
 
 use sendio::prelude::*;
@@ -72,9 +73,10 @@ struct Timer<'a, S: Sender<Value = (), Error = io::Error>> {
 ///
 /// - `timer` is valid, stays where it is, and its operation has completed or was never started.
 /// - It is not touched until the operation has completed, but for its `source`, shared.
+#[inline(always)]
 unsafe fn arm<'a, Sch>(
     timer: *mut Timer<'a, Sch::ScheduleAt>,
-    io: Sch,
+    io: &Sch,
     ends: &'a Ends,
     timeout: u64,
 ) where
@@ -93,6 +95,69 @@ unsafe fn arm<'a, Sch>(
     }
 }
 
+/// Arms the timers with these numbers, the first of them in `timer`. Returns where the next one is.
+///
+/// # Safety
+///
+/// - As for [`arm`], for each timer.
+#[inline(never)]
+unsafe fn arm_each<'a, Sch>(
+    numbers: Range<u64>,
+    timer: *mut Timer<'a, Sch::ScheduleAt>,
+    ring: Ring<Timer<'a, Sch::ScheduleAt>>,
+    io: &Sch,
+    ends: &'a Ends,
+) -> *mut Timer<'a, Sch::ScheduleAt>
+where
+    Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error = io::Error>>,
+{
+    numbers.fold(timer, |timer, number| {
+        // SAFETY: the contract is the same.
+        unsafe { arm(timer, io, ends, timeout_ms(number)) };
+        ring.after(timer)
+    })
+}
+
+/// Requests stop of `count` timers, the first of them in `timer`.
+///
+/// # Safety
+///
+/// - The timers are valid, and nobody uses their sources in another way than shared.
+#[inline(never)]
+unsafe fn stop_each<'a, S>(count: u64, timer: *mut Timer<'a, S>, ring: Ring<Timer<'a, S>>)
+where
+    S: Sender<Value = (), Error = io::Error>,
+{
+    (0..count).fold(timer, |timer, _| {
+        // SAFETY: valid, and shared (contract).
+        unsafe { (*&raw const (*timer).source).request_stop() };
+        ring.after(timer)
+    });
+}
+
+/// Where the timers are: from the first on, before the end, and then from the first again.
+struct Ring<T> {
+    first: *mut T,
+    end: *mut T,
+}
+
+impl<T> Ring<T> {
+    /// What comes after this one.
+    #[inline(always)]
+    fn after(&self, this: *mut T) -> *mut T {
+        let next = this.wrapping_add(1);
+        if next == self.end { self.first } else { next }
+    }
+}
+
+impl<T> Clone for Ring<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Ring<T> {}
+
 pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
@@ -109,56 +174,37 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     let mut timers: Box<[Timer<'_, _>]> = std::iter::repeat_with(timer)
         .take(args.count as usize)
         .collect();
-    let first = timers.as_mut_ptr();
-    for i in 0..args.count {
-        // SAFETY: within the slice, which lives until all have completed (below); never started.
-        unsafe { arm(first.add(i as usize), io, &ends, timeout_ms(u64::from(i))) };
-    }
-    let mut oldest = 0;
+    let Range { start: first, end } = timers.as_mut_ptr_range();
+    let ring = Ring { first, end };
+    // SAFETY: the slice lives until all have completed (below); none was started.
+    let mut oldest = unsafe { arm_each(0..count, first, ring, &io, &ends) };
     let report = meter.measure(args, 10_000_000, |ops| {
         let mut done = 0;
         while done < ops {
             let batch = OPS_PER_TURN.min(ops - done).min(count);
-            // SAFETY: the indices are within the slice. The sources are borrowed by armed timers;
-            // the batch has completed, and with it those borrows ended, when it is armed again.
-            unsafe {
-                stop(&ctx, &ends, batch, |i| {
-                    let source = &raw const (*first.add(index(oldest + i, count))).source;
-                    (*source).request_stop();
-                })?;
-                for i in 0..batch {
-                    let timer = first.add(index(oldest + i, count));
-                    arm(timer, io, &ends, timeout_ms(done + i));
-                }
-            }
-            oldest = (oldest + batch) % count;
+            let stopped = ends.stopped.get() + batch;
+            // SAFETY: the sources are borrowed by armed timers.
+            unsafe { stop_each(batch, oldest, ring) };
+            complete(&ctx, &ends, stopped)?;
+            // SAFETY: the timers have completed, and with that the borrows of their sources ended.
+            oldest = unsafe { arm_each(done..done + batch, oldest, ring, &io, &ends) };
             done += batch;
         }
         Ok(())
     });
-    for i in 0..args.count as usize {
-        // SAFETY: as above; when the loop is empty no timer is armed.
-        unsafe { (*&raw const (*first.add(i)).source).request_stop() };
-    }
+    // SAFETY: as above; when the loop is empty no timer is armed.
+    unsafe { stop_each(count, first, ring) };
     ctx.run_until_empty();
     report
 }
 
-/// Requests stop of `batch` timers, and turns the loop until they have completed.
-fn stop(ctx: &IoContext, ends: &Ends, batch: u64, request: impl Fn(u64)) -> Result<(), Failure> {
-    let before = ends.stopped.get();
-    (0..batch).for_each(request);
-    while ends.stopped.get() - before < batch {
+/// Turns the loop until `stopped` timers have completed stopped.
+fn complete(ctx: &IoContext, ends: &Ends, stopped: u64) -> Result<(), Failure> {
+    while ends.stopped.get() < stopped {
         ctx.run_some().map_err(io::Error::from)?;
         if ends.otherwise.get() > 0 {
             return Err(io::Error::other("a timer came due: too many --ops").into());
         }
     }
     Ok(())
-}
-
-/// Which timer is number `i`.
-#[inline(always)]
-fn index(i: u64, count: u64) -> usize {
-    usize::try_from(if i < count { i } else { i - count }).unwrap_or(0)
 }
