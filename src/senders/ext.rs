@@ -22,6 +22,7 @@ use super::adaptor::repeat::{Repeat, repeat};
 use super::adaptor::repeat_n::{RepeatN, repeat_n};
 use super::adaptor::repeat_until::{RepeatUntil, repeat_until};
 use super::adaptor::sequence::{Sequence, sequence};
+use super::adaptor::stop_when::{StopWhen, stop_when};
 use super::adaptor::stopped_as_error::{StoppedAsError, stopped_as_error};
 use super::adaptor::stopped_as_optional::{StoppedAsOptional, stopped_as_optional};
 use super::adaptor::then::{Then, then};
@@ -29,12 +30,14 @@ use super::adaptor::timeout::{TimedOut, Timeout, deadline, timeout};
 use super::adaptor::try_then::{TryThen, try_then};
 use super::adaptor::unstoppable::{Unstoppable, unstoppable};
 use super::adaptor::upon_error::{UponError, upon_error};
+use super::adaptor::upon_panicked::{UponPanicked, upon_panicked};
 use super::adaptor::upon_stopped::{UponStopped, upon_stopped};
 use super::adaptor::with_env::{WithEnv, with_env};
 use super::adaptor::with_query::{WithQuery, with_query};
 use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
 use super::concept::env::Env;
 use super::concept::local::LocalSender;
+use super::concept::panic::Panic;
 use super::concept::scheduler::{IntoError, Scheduler, TimedScheduler};
 use super::concept::sender::Sender;
 use super::stop::StopToken;
@@ -150,6 +153,34 @@ pub trait SenderExt: Sender {
         F: FnOnce() -> Self::Value,
     {
         upon_stopped(self, f)
+    }
+
+    /// A sender adaptor that makes a value of a panic with `f`, which is given the payload: the work
+    /// has failed, and what is around it goes on.
+    ///
+    /// Payloads of `panic!` are a `&'static str` or a `String`. The panic hook has run before.
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `V`, Error = `E`, stopped as before, never a panic, except one of `f`.
+    /// # Errors
+    /// Values, errors and *stopped* bypass `f`; a panic of `f` travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let work = just(0_u32).then(|n| 1 / n).upon_panicked(|_| 7);
+    /// assert_eq!(sync_wait(work), Ok(Some(7)));
+    /// ```
+    /// # See also
+    /// [`upon_error`](SenderExt::upon_error), [`upon_stopped`](SenderExt::upon_stopped).
+    fn upon_panicked<F>(self, f: F) -> UponPanicked<Self, F>
+    where
+        F: FnOnce(Panic) -> Self::Value,
+    {
+        upon_panicked(self, f)
     }
 
     /// A sender adaptor that changes the error with `f`.
@@ -747,6 +778,39 @@ pub trait SenderExt: Sender {
     /// [`Env::query`], which finds the nearest.
     fn with_query<T: 'static>(self, value: T) -> WithQuery<Self, T> {
         with_query(self, value)
+    }
+
+    /// A sender adaptor that lets `token` stop its sender, besides the receiver's stop token.
+    ///
+    /// # Completions
+    /// Those of the sender.
+    /// # Errors
+    /// None of its own.
+    /// # Cancellation
+    /// The sender sees a request on either. What it makes of it decides: it may still deliver a value.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let draining = StopSource::new();
+    /// draining.request_stop();
+    /// // Ends when the server drains, and when its time is up.
+    /// let request = ctx.scheduler().read_some(&reader, [0; 16]).stop_when(draining.token());
+    /// let ended = ctx.block_on(request.timeout(ctx.scheduler(), Duration::from_secs(60)))?;
+    /// assert!(ended.is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # See also
+    /// [`with_stop_token`](SenderExt::with_stop_token), which replaces the receiver's token.
+    fn stop_when(self, token: StopToken<'_>) -> StopWhen<'_, Self> {
+        stop_when(self, token)
     }
 
     /// A sender adaptor that gives its sender `token` instead of the receiver's stop token.
