@@ -92,6 +92,9 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! [`MessageOps`] has messages, with addresses, several buffers and [ancillary data](ancillary);
+//! [`CopyOps`] moves bytes from one descriptor to another.
+//!
 //! # Stopping
 //!
 //! Work sees a [`StopToken`]; [`StopSource::request_stop`] asks it to stop. What is delivered is what
@@ -215,7 +218,10 @@ pub use senders::io::accept_loop::accept_loop;
 pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
+pub use senders::io::copy_ops::CopyOps;
 pub use senders::io::file_ops::FileOps;
+pub use senders::io::message::Received;
+pub use senders::io::message_ops::MessageOps;
 pub use senders::io::msg_flags::MsgFlags;
 pub use senders::io::open_options::OpenOptions;
 pub use senders::io::partial::{Partial, transferred};
@@ -314,6 +320,10 @@ pub mod io {
     pub use crate::senders::io::accept_loop::{AcceptLoop, AcceptLoopScript};
     pub use crate::senders::io::close::Close;
     pub use crate::senders::io::connect::{Connect, ConnectNew};
+    pub use crate::senders::io::copy::CopyBytes;
+    pub use crate::senders::io::message::{
+        MessageKind, RecvFrom, RecvMsg, ReturningMessage, SendMsg, SendTo,
+    };
     pub use crate::senders::io::names::{MakeDir, Rename, Unlink};
     pub use crate::senders::io::open::Open;
     pub use crate::senders::io::poll::Poll;
@@ -323,6 +333,7 @@ pub mod io {
     pub use crate::senders::io::shutdown::ShutDown;
     pub use crate::senders::io::socket::Socket;
     pub use crate::senders::io::space::{Fallocate, Ftruncate};
+    pub use crate::senders::io::splice::Splice;
     pub use crate::senders::io::stat::{Stat, StatPath};
     pub use crate::senders::io::sync::Fsync;
     pub use crate::senders::io::transfer::{MsgOptions, PollFirst, Position, Transfer};
@@ -335,6 +346,15 @@ pub mod protocol {
     pub use crate::tokens::protocol::{
         Any, Connection, Conversation, Datagram, Listening, Local, Protocol, Stream, Tcp, Udp,
         UnixDatagrams, UnixPackets, UnixStreams,
+    };
+}
+
+/// Ancillary data: what travels beside the bytes of a message. Sent by
+/// [`sendmsg`](MessageOps::sendmsg), received by [`recvmsg`](MessageOps::recvmsg).
+pub mod ancillary {
+    pub use crate::senders::io::ancillary::{
+        Ancillary, AncillaryBuf, AncillaryMessage, AncillaryMessages, AncillaryRoom, Credentials,
+        FdList, PacketInfoV4, PacketInfoV6, ReceivedFds, Rights, SegmentSize,
     };
 }
 

@@ -8,6 +8,7 @@ use std::io;
 use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
+use sendio::ancillary::{AncillaryBuf, Rights};
 use sendio::prelude::*;
 
 use alloc_count::{CountingAlloc, allocations_during};
@@ -58,6 +59,49 @@ fn read_at_repeated_allocates_nothing() -> io::Result<()> {
             })
         });
         assert!(ctx.block_on_local(reads).expect("reads").is_some());
+    });
+    Ok(())
+}
+
+#[test]
+fn messages_repeated_allocate_nothing() -> io::Result<()> {
+    let ctx = IoContext::new()?;
+    let io = ctx.local();
+    let (left, right) = std::os::unix::net::UnixDatagram::pair()?;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0")?;
+    let here = Endpoint::from(socket.local_addr()?);
+    let mut bytes = [0; 64];
+    let mut room = AncillaryBuf::<64>::new();
+    assert_steady(|| {
+        for _ in 0..200 {
+            let send = io.send_to(&socket, "datagram", here);
+            let receive = io.recv_from(&socket, &mut bytes[..]);
+            let both = ctx.block_on_local(when_all((send, receive)));
+            let (_, (received, _)) = both.expect("messages").expect("not stopped");
+            assert_eq!((received.len, received.from), (8, here));
+            let send = io
+                .sendmsg(&left, [b"a"; 8])
+                .ancillary(Rights([&left, &right]));
+            let receive = io.recvmsg(&right, [[0; 1]; 8]).ancillary(&mut room);
+            let both = ctx.block_on_local(when_all((send, receive)));
+            let (_, (received, _)) = both.expect("messages").expect("not stopped");
+            assert_eq!(received.ancillary.fds().count(), 2);
+        }
+    });
+    Ok(())
+}
+
+#[test]
+fn copies_repeated_allocate_nothing() -> io::Result<()> {
+    let ctx = IoContext::new()?;
+    let io = ctx.local();
+    let file = File::open("Cargo.toml")?;
+    let target = tempfile::tempfile()?;
+    assert_steady(|| {
+        for _ in 0..50 {
+            let copy = io.copy(&file, &target).from_offset(0).to_offset(0);
+            assert!(ctx.block_on_local(copy).expect("copy") > Some(0));
+        }
     });
     Ok(())
 }

@@ -146,6 +146,44 @@ pub enum Request {
         /// Where the answer goes.
         buf: *mut libc::statx,
     },
+    // Messages, and bytes that do not pass through user memory.
+    /// `sendmsg(2)`.
+    SendMsg {
+        /// The socket.
+        fd: RawFd,
+        /// The message: read until the final completion, and so is what it points to.
+        msg: *const libc::msghdr,
+        /// Flags of `sendmsg(2)`.
+        flags: i32,
+        /// Waits until the socket is writable before the first try.
+        poll_first: bool,
+    },
+    /// `recvmsg(2)`.
+    RecvMsg {
+        /// The socket.
+        fd: RawFd,
+        /// Where the message goes: lengths and flags in it are written at the final completion.
+        msg: *mut libc::msghdr,
+        /// Flags of `recvmsg(2)`.
+        flags: i32,
+        /// Waits until the socket is readable before the first try.
+        poll_first: bool,
+    },
+    /// `splice(2)`. One of the two is a pipe, and has no offset.
+    Splice {
+        /// Where the bytes are taken.
+        from: RawFd,
+        /// From which offset on, or [`CURRENT_POSITION`].
+        from_offset: u64,
+        /// Where they go.
+        to: RawFd,
+        /// At which offset, or [`CURRENT_POSITION`].
+        to_offset: u64,
+        /// How many at most.
+        len: u32,
+        /// Flags of `splice(2)`.
+        flags: u32,
+    },
     /// `socket(2)`.
     Socket {
         /// The domain (`AF_INET`, ...).

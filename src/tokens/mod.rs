@@ -5,6 +5,7 @@ pub(crate) mod cwd;
 pub(crate) mod endpoint;
 pub(crate) mod fd;
 pub(crate) mod file_handle;
+pub(crate) mod message_handle;
 pub(crate) mod protocol;
 pub(crate) mod socket_config;
 pub(crate) mod socket_fd;

@@ -30,7 +30,9 @@ pub(crate) fn open_fds() -> BTreeMap<u32, PathBuf> {
     let own = std::process::id().to_string();
     fds.retain(|_, target| {
         let target = target.to_string_lossy();
-        target != "/proc/self/fd" && !target.ends_with(&format!("/{own}/fd"))
+        // The C library counts the processors when a thread allocates for the first time.
+        let counting = target == "/sys/devices/system/cpu/online";
+        target != "/proc/self/fd" && !target.ends_with(&format!("/{own}/fd")) && !counting
     });
     fds
 }

@@ -4,9 +4,10 @@
 //! # Safety
 //! System calls with memory that outlives them.
 
-#![expect(unsafe_code, reason = "setrlimit, signal")]
+#![expect(unsafe_code, reason = "setrlimit, signal, eventfd")]
 
-use std::io;
+use std::io::{self, Write};
+use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitStatus};
 
@@ -92,4 +93,43 @@ fn write_to_a_closed_pipe_with_default_signals_does_not_end_the_process() {
     drop(right);
     let write = ctx.scheduler().writev(&left, ["x", "y"]);
     assert_eq!(code(ctx.block_on(write)), Some(libc::EPIPE));
+}
+
+#[test]
+fn message_and_splice_to_a_closed_peer_with_default_signals_do_not_end_the_process() {
+    let name =
+        "child::message_and_splice_to_a_closed_peer_with_default_signals_do_not_end_the_process";
+    if let Some(status) = alone(name) {
+        assert!(status.success(), "{status}");
+        return;
+    }
+    // SAFETY: no handler is passed.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let ctx = context();
+    let io = ctx.scheduler();
+    let closed = || UnixStream::pair().expect("socketpair").0;
+    assert_eq!(
+        code(ctx.block_on(io.sendmsg(closed(), ["x", "y"]))),
+        Some(libc::EPIPE)
+    );
+    let (reader, mut writer) = io::pipe().expect("pipe");
+    writer.write_all(b"bytes").expect("write");
+    assert_eq!(
+        code(ctx.block_on(io.splice(&reader, closed(), 5))),
+        Some(libc::EPIPE)
+    );
+    let (other, gone) = io::pipe().expect("pipe");
+    drop(other);
+    assert_eq!(
+        code(ctx.block_on(io.splice(&reader, &gone, 5))),
+        Some(libc::EPIPE)
+    );
+    // By reads and writes, since a counter cannot be spliced.
+    // SAFETY: no memory is passed; the descriptor is new and ours.
+    let event = unsafe { OwnedFd::from_raw_fd(libc::eventfd(1, libc::EFD_CLOEXEC)) };
+    let copied = ctx.block_on(io.copy(&event, closed()).at_most(8));
+    assert_eq!(
+        copied.expect_err("nobody reads").kind(),
+        io::ErrorKind::BrokenPipe
+    );
 }

@@ -4,12 +4,16 @@
 mod common;
 
 mod accept_loop;
+mod ancillary;
 mod child;
 mod close;
+mod copy;
 mod crowd;
 mod drops;
 mod handle;
+mod message;
 mod model;
+mod net;
 mod open;
 mod orders;
 mod partial;
@@ -20,6 +24,7 @@ mod returning;
 mod send;
 mod sockets;
 mod space;
+mod splice;
 mod stat;
 mod support;
 mod sync;

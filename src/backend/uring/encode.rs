@@ -76,6 +76,9 @@ pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
         | Request::Rename { .. }
         | Request::MakeDir { .. }
         | Request::Statx { .. } => encode_path(request),
+        Request::SendMsg { .. } | Request::RecvMsg { .. } | Request::Splice { .. } => {
+            encode_message(request)
+        }
         Request::Socket { .. }
         | Request::Connect { .. }
         | Request::Accept { .. }
@@ -175,5 +178,52 @@ fn encode_path(request: Request) -> squeue::Entry {
             .mask(mask)
             .build(),
         _ => abort("a request without a path was taken for one with a path"),
+    }
+}
+
+/// The entry for a message, or for bytes that do not pass through user memory.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "as for `encode`, of which it is a part"
+)]
+fn encode_message(request: Request) -> squeue::Entry {
+    match request {
+        Request::SendMsg {
+            fd,
+            msg,
+            flags,
+            poll_first,
+        } => opcode::SendMsg::new(Fd(fd), msg)
+            .flags(flags.cast_unsigned())
+            .ioprio(if poll_first { POLL_FIRST } else { 0 })
+            .build(),
+        Request::RecvMsg {
+            fd,
+            msg,
+            flags,
+            poll_first,
+        } => opcode::RecvMsg::new(Fd(fd), msg)
+            .flags(flags.cast_unsigned())
+            .ioprio(if poll_first { POLL_FIRST } else { 0 })
+            .build(),
+        // The current position is -1 to the kernel, in each bit the same.
+        Request::Splice {
+            from,
+            from_offset,
+            to,
+            to_offset,
+            len,
+            flags,
+        } => opcode::Splice::new(
+            Fd(from),
+            from_offset.cast_signed(),
+            Fd(to),
+            to_offset.cast_signed(),
+            len,
+        )
+        .flags(flags)
+        .build(),
+        _ => abort("a request was taken for a message"),
     }
 }

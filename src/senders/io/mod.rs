@@ -6,13 +6,21 @@
 //! `read` and `write` serve files and sockets alike. `buf` says which types may lend memory to the
 //! kernel, `path`, `open_options` and `msg_flags` prepare arguments, `statx` holds the answer of a
 //! metadata request, `partial` and `returning` what comes back besides a value.
+//!
+//! `message_ops` and `copy_ops` have messages, and bytes that go from one descriptor to another:
+//! `message`, `ancillary`; `splice`, `copy`.
 
 pub(crate) mod accept;
 pub(crate) mod accept_loop;
+pub(crate) mod ancillary;
 pub(crate) mod buf;
 pub(crate) mod close;
 pub(crate) mod connect;
+pub(crate) mod copy;
+pub(crate) mod copy_ops;
 pub(crate) mod file_ops;
+pub(crate) mod message;
+pub(crate) mod message_ops;
 pub(crate) mod msg_flags;
 pub(crate) mod names;
 pub(crate) mod open;
@@ -28,6 +36,7 @@ pub(crate) mod shutdown;
 pub(crate) mod socket;
 pub(crate) mod socket_ops;
 pub(crate) mod space;
+pub(crate) mod splice;
 pub(crate) mod stat;
 pub(crate) mod statx;
 pub(crate) mod sync;

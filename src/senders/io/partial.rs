@@ -40,6 +40,7 @@ use crate::senders::concept::outcome::Outcome;
 #[derive(Debug)]
 pub struct Partial {
     transferred: usize,
+    rest: Vec<u8>,
     cause: Option<io::Error>,
 }
 
@@ -48,6 +49,13 @@ impl Partial {
     #[must_use]
     pub const fn transferred(&self) -> usize {
         self.transferred
+    }
+
+    /// Bytes that were taken from a source and did not reach the target: what a
+    /// [`copy`](crate::CopyOps::copy) that ended in the middle had in its hands. Otherwise empty.
+    #[must_use]
+    pub fn rest(&self) -> &[u8] {
+        &self.rest
     }
 
     /// Why it ended: an error of the kernel, or the end of the input or output.
@@ -109,6 +117,7 @@ pub(crate) fn after(done: usize, error: io::Error) -> io::Error {
         error.kind(),
         Partial {
             transferred: done,
+            rest: Vec::new(),
             cause: Some(error),
         },
     )
@@ -121,6 +130,7 @@ pub(crate) fn ended(kind: io::ErrorKind, done: usize) -> io::Error {
         kind,
         Partial {
             transferred: done,
+            rest: Vec::new(),
             cause: None,
         },
     )
@@ -158,4 +168,17 @@ pub(crate) fn into_result<T>(outcome: Outcome<T, io::Error>, done: usize) -> io:
         Outcome::Error(error) => Err(error),
         Outcome::Stopped | Outcome::Panicked(_) => Err(stopped(0)),
     }
+}
+
+/// `cause`, which came after `done` bytes had reached a target, when `rest` was on the way.
+#[cold]
+pub(crate) fn stranded(done: usize, rest: Vec<u8>, cause: io::Error) -> io::Error {
+    io::Error::new(
+        cause.kind(),
+        Partial {
+            transferred: done,
+            rest,
+            cause: Some(cause),
+        },
+    )
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::concept::panic::discard;
+use crate::tokens::fd::{BasicFd, FileKind};
 
 /// An owner or borrower of a descriptor, and the number it gave when the operation started.
 ///
@@ -26,6 +27,20 @@ impl<F: AsFd> Target<F> {
     #[inline]
     pub(crate) fn resolve(&mut self) {
         self.fd = self.owner.as_fd().as_raw_fd();
+    }
+
+    /// As [`resolve`](Self::resolve), and asks the kernel what is behind the descriptor; `None` if it
+    /// does not tell, as requests on the descriptor will.
+    pub(crate) fn resolve_kind(&mut self) -> Option<FileKind> {
+        let fd = self.owner.as_fd();
+        self.fd = fd.as_raw_fd();
+        BasicFd::from(fd).kind().ok()
+    }
+
+    /// The owner, of an operation that has not started.
+    #[inline]
+    pub(crate) fn into_owner(self) -> F {
+        self.owner
     }
 
     /// The number; -1 before [`resolve`](Self::resolve).
