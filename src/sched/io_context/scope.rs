@@ -400,7 +400,10 @@ impl<B: Backend> Shared<B> {
     /// - The scope stays in place until [`close`](Self::close), which is called on every path.
     unsafe fn open(&self) {
         // SAFETY: in place (contract); the core lives longer, because the context is borrowed.
-        unsafe { HomeSource::open(NonNull::from(&self.source)) };
+        unsafe {
+            self.waiters.init();
+            HomeSource::open(NonNull::from(&self.source));
+        }
     }
 
     /// Drives the loop until everything has ended; then returns, or panics.
