@@ -9,7 +9,6 @@ mod expression;
 mod file_randread;
 mod inbox;
 mod nop;
-mod ring;
 mod sched_batch;
 mod timers;
 mod wheel;
