@@ -30,5 +30,6 @@ pub mod perf;
 pub mod report;
 pub mod ring;
 pub mod serve;
+pub mod sockets;
 pub mod syscalls;
 pub mod work;
