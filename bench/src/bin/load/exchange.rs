@@ -6,7 +6,7 @@
 //! # Safety
 //!
 //! INV: descriptors and buffers of a client lie on the heap for as long as the ring is used: clients
-//! are neither added nor removed, and the ring is closed before they are dropped. Between the push
+//! are not removed, and the ring is closed before they are dropped. Between the push
 //! of an exchange and its completion the buffers are the kernel's.
 #![expect(unsafe_code, reason = "entries carry pointers to the buffers")]
 
@@ -45,24 +45,29 @@ impl Exchange {
     /// Connects `--conns` clients: datagram sockets for `udp-echo`, connections otherwise.
     pub(crate) fn connect(args: &Args, server: SocketAddr) -> io::Result<Self> {
         let datagrams = args.workload == "udp-echo";
-        let clients = (0..args.conns)
-            .map(|_| {
-                Ok(Client {
-                    socket: if datagrams {
-                        datagram_socket(server)?.into()
-                    } else {
-                        TcpStream::connect(server)?.into()
-                    },
-                    message: (0..=u8::MAX).cycle().take(args.size).collect(),
-                    echo: vec![0; args.size].into(),
-                    begun: Instant::now(),
-                })
-            })
-            .collect::<io::Result<Vec<Client>>>()?;
-        Ok(Self {
-            clients,
+        let mut exchange = Self {
+            clients: Vec::with_capacity(args.conns as usize),
             waits_for_all: if datagrams { 0 } else { libc::MSG_WAITALL },
-        })
+        };
+        for _ in 0..args.conns {
+            let socket = if datagrams {
+                datagram_socket(server)?.into()
+            } else {
+                TcpStream::connect(server)?.into()
+            };
+            exchange.add(socket, args.size);
+        }
+        Ok(exchange)
+    }
+
+    /// One client more, with messages of `size` bytes.
+    pub(crate) fn add(&mut self, socket: OwnedFd, size: usize) {
+        self.clients.push(Client {
+            socket,
+            message: (0..=u8::MAX).cycle().take(size).collect(),
+            echo: vec![0; size].into(),
+            begun: Instant::now(),
+        });
     }
 
     /// A ring for them, to be closed before they are dropped.

@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use sendio_bench::args::Args;
@@ -15,24 +16,28 @@ use crate::exchange::Exchange;
 use crate::server::Server;
 
 /// Connections that are at work at the same time.
-const AT_A_TIME: usize = 64;
+const AT_A_TIME: u32 = 64;
 
 pub(crate) fn measure(args: &Args, server: &mut Server) -> io::Result<String> {
     // What the server sets up for its first connections does not count.
     let mut few = args.clone();
-    few.conns = 8;
-    let mut first = Exchange::connect(&few, server.address())?;
-    let mut ring = first.ring()?;
-    first.run(&mut Ring::new(&mut ring)?, 64)?;
-    let (resident_before, slab_before) = (resident_kb(server)?, slab_kb()?);
-    let begun = Instant::now();
-    let mut connections = Exchange::connect(args, server.address())?;
+    few.conns = args.conns.min(AT_A_TIME);
+    let mut connections = Exchange::connect(&few, server.address())?;
     let mut ring = connections.ring()?;
     let mut ring = Ring::new(&mut ring)?;
-    for first in (0..connections.len()).step_by(AT_A_TIME) {
-        let some = first..connections.len().min(first + AT_A_TIME);
-        let ops = some.len() as u64;
-        connections.run_on(&mut ring, some, ops)?;
+    connections.run(&mut ring, u64::from(few.conns))?;
+    let (resident_before, slab_before) = (resident_kb(server)?, slab_kb()?);
+    let begun = Instant::now();
+    let mut left = args.conns;
+    while left > 0 {
+        let some = left.min(AT_A_TIME);
+        let first = connections.len();
+        for _ in 0..some {
+            let socket = TcpStream::connect(server.address())?;
+            connections.add(socket.into(), args.size);
+        }
+        connections.run_on(&mut ring, first..connections.len(), u64::from(some))?;
+        left -= some;
     }
     let nanos = begun.elapsed().as_nanos() as f64;
     let (resident, slab) = (resident_kb(server)?, slab_kb()?);

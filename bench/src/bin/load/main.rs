@@ -16,6 +16,10 @@
 //! | `udp-echo` | `--conns` sockets | the same |
 //! | `udp-sink` | as many datagrams as go | the server's line |
 //! | `idle` | `--conns` connections that do nothing | `rss_conn`, `slab_conn`: bytes for each |
+//!
+//! With `BENCH_TRAFFIC_ONLY=1` in the environment nothing is measured, and the result is how many
+//! exchanges there were: for valgrind, which counts a whole process, and does not let the server's
+//! control thread run while its loop waits for the kernel. So traffic goes on until it has ended.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -27,7 +31,12 @@ mod flood;
 mod idle;
 mod server;
 
+use std::convert::Infallible;
+use std::io;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
@@ -98,6 +107,9 @@ fn drive(args: &Args, mut server: Server) -> Result<String, Failure> {
 fn exchanges(args: &Args, server: &mut Server) -> Result<String, Failure> {
     let ops = args.ops_or(DEFAULT_OPS);
     let mut exchange = Exchange::connect(args, server.address())?;
+    if std::env::var_os("BENCH_TRAFFIC_ONLY").is_some_and(|value| value == "1") {
+        return Ok(traffic(exchange, server, ops + meter::warm_up_ops(ops))?);
+    }
     let mut ring = exchange.ring()?;
     let mut ring = Ring::new(&mut ring)?;
     exchange.run(&mut ring, meter::warm_up_ops(ops))?;
@@ -110,6 +122,40 @@ fn exchanges(args: &Args, server: &mut Server) -> Result<String, Failure> {
         }
     }
     Ok(line)
+}
+
+/// At least `ops` exchanges, and more until the server has ended; those of the last moment may be
+/// counted or not.
+fn traffic(mut exchange: Exchange, server: &mut Server, ops: u64) -> io::Result<String> {
+    let total = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&total);
+    let (enough, is_enough) = mpsc::channel();
+    // Not joined: a datagram that the server did not answer any more would be waited for.
+    thread::spawn(move || keep_going(&mut exchange, &counted, ops, &enough));
+    let lost = |_| io::Error::other("the server does not answer any more");
+    is_enough.recv().map_err(lost)?;
+    server.quit()?;
+    let total = total.load(Ordering::Relaxed);
+    Ok(format!("{{\"ns_op\":0,\"ops\":{total}}}"))
+}
+
+/// Makes exchanges, and counts them, until one fails; tells when there were `ops`.
+fn keep_going(
+    exchange: &mut Exchange,
+    counted: &AtomicU64,
+    ops: u64,
+    enough: &mpsc::Sender<()>,
+) -> io::Result<Infallible> {
+    let round = exchange.len() as u64;
+    let mut ring = exchange.ring()?;
+    let mut ring = Ring::new(&mut ring)?;
+    loop {
+        exchange.run(&mut ring, round)?;
+        if counted.fetch_add(round, Ordering::Relaxed) + round >= ops {
+            // Who waits for it may have heard it already.
+            enough.send(()).unwrap_or_default();
+        }
+    }
 }
 
 fn floods(args: &Args, server: &mut Server) -> Result<String, Failure> {

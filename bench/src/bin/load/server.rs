@@ -34,6 +34,7 @@ pub(crate) struct Server {
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     port: u16,
+    has_quit: bool,
     /// Tells the thread that watches the time that there is nothing to watch.
     _over: mpsc::Sender<()>,
 }
@@ -59,6 +60,7 @@ impl Server {
             commands,
             answers: BufReader::new(answers),
             port: 0,
+            has_quit: false,
             _over: over,
         };
         thread::spawn(move || {
@@ -96,8 +98,12 @@ impl Server {
         Err(io::Error::other(what))
     }
 
-    /// Ends it; an error if it fails in its last moment.
-    pub(crate) fn quit(mut self) -> io::Result<()> {
+    /// Ends it, once; an error if it fails in its last moment.
+    pub(crate) fn quit(&mut self) -> io::Result<()> {
+        if self.has_quit {
+            return Ok(());
+        }
+        self.has_quit = true;
         writeln!(self.commands, "quit")?;
         while self.answer()?.is_some() {}
         let status = lock(&self.process).wait()?;
