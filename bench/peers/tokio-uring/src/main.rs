@@ -170,7 +170,7 @@ fn udp_echo(args: &Args) -> Result<Report, Failure> {
                     loop {
                         let (result, returned) = socket.recv_from(buffer).await;
                         let Ok((n, from)) = result else { return };
-                        let (result, returned) = socket.send_to(returned.slice(..n), Some(from)).await;
+                        let (result, returned) = socket.send_to(returned.slice(..n), from).await;
                         if result.is_err() {
                             return;
                         }

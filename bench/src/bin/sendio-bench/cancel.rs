@@ -16,50 +16,51 @@ use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
 use sendio_bench::sockets::tcp_pair;
 
+/// Measures how one sender, made anew for each operation, is started and stopped. The expression may
+/// borrow the buffer exclusively, which the result of a closure could not.
+macro_rules! measure {
+    ($args:expr, $meter:expr, $ctx:expr, $pending:expr, stop after $before:expr) => {
+        $meter.measure($args, 300_000, |ops| {
+            for _ in 0..ops {
+                let source = StopSource::new();
+                let pending = $pending.with_stop_token(source.token());
+                let stop = $before.then(|()| source.request_stop());
+                if $ctx.block_on_local(when_all((pending, stop)))?.is_some() {
+                    return Err(io::Error::other("it was not stopped").into());
+                }
+            }
+            Ok(())
+        })
+    };
+}
+
 pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     let meter = Meter::new(args, Scope::Process)?;
+    let mut buffer = [0_u8; 64];
     let ctx = IoContext::new()?;
     let io = ctx.local();
     match args.variant.as_str() {
-        "" | "two-enters" => {
+        "" => {
             let (socket, _silent_peer) = UnixStream::pair()?;
-            measure(args, meter, &ctx, || io.recv(&socket, [0; 64]))
+            measure!(args, meter, ctx, io.recv(&socket, &mut buffer[..]), stop after now())
+        }
+        "two-enters" => {
+            let (socket, _silent_peer) = UnixStream::pair()?;
+            measure!(args, meter, ctx, io.recv(&socket, &mut buffer[..]), stop after io.schedule())
         }
         "tcp" => {
             let (socket, _silent_peer) = tcp_pair()?;
-            measure(args, meter, &ctx, || io.recv(&socket, [0; 64]))
+            measure!(args, meter, ctx, io.recv(&socket, &mut buffer[..]), stop after now())
         }
         "accept" => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-            measure(args, meter, &ctx, || io.accept(&listener))
+            measure!(args, meter, ctx, io.accept(&listener), stop after now())
         }
         _ => Err(Failure::variant(args)),
     }
 }
 
-fn measure<S: LocalSender<Error = io::Error>>(
-    args: &Args,
-    meter: Meter,
-    ctx: &IoContext,
-    pending: impl Fn() -> S,
-) -> Result<Report, Failure> {
-    let two_enters = args.variant == "two-enters";
-    let io = ctx.local();
-    meter.measure(args, 300_000, |ops| {
-        for _ in 0..ops {
-            let source = StopSource::new();
-            let pending = pending().with_stop_token(source.token());
-            let ended = if two_enters {
-                let stop = io.schedule().then(|()| source.request_stop());
-                ctx.block_on_local(when_all((pending, stop)))?.is_none()
-            } else {
-                let stop = ready::<_, io::Error>(()).then(|()| source.request_stop());
-                ctx.block_on_local(when_all((pending, stop)))?.is_none()
-            };
-            if !ended {
-                return Err(io::Error::other("it was not stopped").into());
-            }
-        }
-        Ok(())
-    })
+/// What has happened already.
+fn now() -> impl LocalSender<Value = (), Error = io::Error> {
+    ready(())
 }
