@@ -57,11 +57,15 @@ fn session(connection: &Connection<'_>) -> impl LocalSender<Value = (), Error = 
     let Connection { stream, buf } = connection;
     repeat_with(vec![0; *buf], move |buffer| {
         stream.recv(buffer).let_value(move |(n, buffer)| {
-            if n == 0 {
-                return Either::Left(ready(Break(())));
-            }
+            // At the end there is nothing to send, which is done at once.
             let answer = stream.send_all(buffer.slice(..n));
-            Either::Right(answer.then(|sent| Continue(sent.into_inner())))
+            answer.then(move |sent| {
+                if n == 0 {
+                    Break(())
+                } else {
+                    Continue(sent.into_inner())
+                }
+            })
         })
     })
     .upon_error(drop)
@@ -81,15 +85,11 @@ fn polled_session(connection: &Polled<'_>) -> impl LocalSender<Value = (), Error
             .poll(PollEvents::IN)
             .let_value(move |_| stream.recv(free.take()));
         request.let_value(move |(n, buffer)| {
-            if n == 0 {
-                free.give_back(buffer);
-                return Either::Left(ready(Break(())));
-            }
             let answer = stream.send_all(buffer.slice(..n));
-            Either::Right(answer.then(move |sent| {
+            answer.then(move |sent| {
                 free.give_back(sent.into_inner());
-                Continue(())
-            }))
+                if n == 0 { Break(()) } else { Continue(()) }
+            })
         })
     })
     .upon_error(drop)
