@@ -47,6 +47,9 @@ struct Start {
     cpu_ns: f64,
     switches: f64,
     allocations: u64,
+    /// What the counters had counted before: a meter may be started more than once.
+    hardware: [f64; 4],
+    syscalls: f64,
 }
 
 impl Meter {
@@ -104,11 +107,17 @@ impl Meter {
         let (cpu_ns, switches) = (cpu_time(self.scope)?, context_switches(self.scope)?);
         alloc::set_counting(self.counting);
         let allocations = alloc::allocations();
+        let mut hardware = [0.0; 4];
+        for (before, counter) in hardware.iter_mut().zip(&self.hardware) {
+            *before = count(counter.as_ref())?.unwrap_or(0.0);
+        }
         self.started = Some(Start {
             at: Instant::now(),
             cpu_ns,
             switches,
             allocations,
+            hardware,
+            syscalls: count(self.syscalls.as_ref())?.unwrap_or(0.0),
         });
         for counter in self.hardware.iter().flatten() {
             counter.enable()?;
@@ -138,9 +147,10 @@ impl Meter {
         let cpu_ns = cpu_time(self.scope)? - start.cpu_ns;
         let switches = context_switches(self.scope)? - start.switches;
         let mut hardware = [None; 4];
-        for (value, counter) in hardware.iter_mut().zip(&self.hardware) {
-            *value = per_op(counter.as_ref(), ops)?;
+        for (i, counter) in self.hardware.iter().enumerate() {
+            hardware[i] = count(counter.as_ref())?.map(|now| (now - start.hardware[i]) / ops);
         }
+        let syscalls = count(self.syscalls.as_ref())?.map(|now| (now - start.syscalls) / ops);
         let [insn_u, insn_k, cyc_u, cyc_k] = hardware;
         let own_call = 1.0 / ops;
         let counted = (allocations - start.allocations) as f64 / ops;
@@ -152,7 +162,7 @@ impl Meter {
             cyc_k,
             cpu_ns: Some(cpu_ns / ops),
             ctxsw: Some(switches / ops),
-            syscalls: per_op(self.syscalls.as_ref(), ops)?.map(|calls| calls - own_call),
+            syscalls: syscalls.map(|calls| calls - own_call),
             allocs: self.counting.then_some(counted),
             ..Report::default()
         })
@@ -164,9 +174,9 @@ pub fn warm_up_ops(ops: u64) -> u64 {
     ops.div_ceil(10)
 }
 
-fn per_op(counter: Option<&Counter>, ops: f64) -> io::Result<Option<f64>> {
-    let count = counter.map_or(Ok(None), Counter::read)?;
-    Ok(count.map(|count| count / ops))
+/// What a counter has counted since it was opened; `None` if it is not there or never ran.
+fn count(counter: Option<&Counter>) -> io::Result<Option<f64>> {
+    counter.map_or(Ok(None), Counter::read)
 }
 
 fn cpu_time(scope: Scope) -> io::Result<f64> {

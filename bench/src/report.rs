@@ -23,6 +23,8 @@ pub struct Report {
     pub syscalls: Option<f64>,
     /// Heap allocations (counting pass).
     pub allocs: Option<f64>,
+    /// Operations that the line is about, where the contender counts them itself.
+    pub ops: Option<f64>,
     /// Median latency in nanoseconds.
     pub p50: Option<f64>,
     /// 99th percentile of the latency in nanoseconds.
@@ -41,6 +43,7 @@ impl fmt::Display for Report {
             ("ctxsw", self.ctxsw),
             ("syscalls", self.syscalls),
             ("allocs", self.allocs),
+            ("ops", self.ops),
             ("p50", self.p50),
             ("p99", self.p99),
         ];

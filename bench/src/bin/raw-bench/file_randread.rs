@@ -23,9 +23,8 @@ use sendio_bench::contender::Failure;
 use sendio_bench::file::{BLOCK, Block, BlockFile};
 use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
+use sendio_bench::ring::{self, Ring};
 use sendio_bench::work::Random;
-
-use crate::ring::{self, Ring};
 
 const BLOCK_LEN: u32 = 4096;
 const WHOLE_BLOCK: i32 = 4096;

@@ -32,7 +32,7 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use io_uring::{opcode, types};
 
-use crate::ring::{self, Ring};
+use sendio_bench::ring::{self, Ring};
 
 /// Looks at the inbox before the loop sleeps.
 const SPINS: u32 = 5_000;

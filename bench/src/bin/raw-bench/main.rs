@@ -4,14 +4,17 @@
 //! and published once per turn, entries are built in place, nothing is allocated per operation.
 //! What another way to write a workload gains or costs is a `--variant` of it.
 
+mod buffer_ring;
 mod cancel;
 mod expression;
 mod file_randread;
 mod inbox;
 mod nop;
-mod ring;
 mod sched_batch;
+mod tcp_echo;
 mod timers;
+mod udp_echo;
+mod udp_sink;
 mod wheel;
 mod xthread;
 mod xthread_lat;
@@ -53,6 +56,18 @@ const WORKLOADS: &[Workload] = &[
     Workload {
         name: "file-randread",
         run: file_randread::run,
+    },
+    Workload {
+        name: "tcp-echo",
+        run: tcp_echo::run,
+    },
+    Workload {
+        name: "udp-sink",
+        run: udp_sink::run,
+    },
+    Workload {
+        name: "udp-echo",
+        run: udp_echo::run,
     },
     Workload {
         name: "cancel",

@@ -14,8 +14,7 @@ use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
-
-use crate::ring::{self, Ring};
+use sendio_bench::ring::{self, Ring};
 
 pub(crate) fn batch(args: &Args) -> Result<Report, Failure> {
     run(args, args.depth, 5_000_000)

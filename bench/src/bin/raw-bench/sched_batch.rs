@@ -16,8 +16,7 @@ use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
-
-use crate::ring::{self, Ring};
+use sendio_bench::ring::{self, Ring};
 
 struct Task {
     next: *mut Self,

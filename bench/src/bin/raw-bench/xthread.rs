@@ -8,7 +8,7 @@ use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
 
 use crate::inbox::{Inbox, Loop};
-use crate::ring::{self, Ring};
+use sendio_bench::ring::{self, Ring};
 
 /// Measures the loop on this thread. The producers have been started before, so that the meter
 /// does not count them; they push a tenth of the operations first, and all of them again.

@@ -10,7 +10,9 @@ mod expression;
 mod file_randread;
 mod place;
 mod tasks;
+mod tcp_echo;
 mod timers;
+mod udp;
 mod xthread;
 mod xthread_lat;
 mod xthread_tput;
@@ -51,6 +53,18 @@ const WORKLOADS: &[Workload] = &[
     Workload {
         name: "file-randread",
         run: file_randread::run,
+    },
+    Workload {
+        name: "tcp-echo",
+        run: tcp_echo::run,
+    },
+    Workload {
+        name: "udp-sink",
+        run: udp::sink,
+    },
+    Workload {
+        name: "udp-echo",
+        run: udp::echo,
     },
     Workload {
         name: "cancel",

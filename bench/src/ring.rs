@@ -1,5 +1,7 @@
 //! Holds one ring and its two queue views; one `io_uring_enter` per [`Ring::turn`].
 //!
+//! The contender `raw` and the load generator are written on it.
+//!
 //! # Kernel
 //!
 //! `SINGLE_ISSUER`, `DEFER_TASKRUN` (which implies what `COOP_TASKRUN` asks for), `SUBMIT_ALL`, no
@@ -23,7 +25,11 @@ use io_uring::{CompletionQueue, IoUring, SubmissionQueue, Submitter, squeue};
 const ENTER_GETEVENTS: u32 = 1;
 
 /// Makes a ring for `entries` operations in flight; [`Ring::new`] takes its views.
-pub(crate) fn build(entries: u32) -> io::Result<IoUring> {
+///
+/// # Errors
+///
+/// The kernel refused it.
+pub fn build(entries: u32) -> io::Result<IoUring> {
     let entries = entries.next_power_of_two();
     IoUring::builder()
         .setup_single_issuer()
@@ -35,38 +41,75 @@ pub(crate) fn build(entries: u32) -> io::Result<IoUring> {
 }
 
 /// The views of one ring, held as long as it is used.
-pub(crate) struct Ring<'r> {
+#[expect(missing_debug_implementations, reason = "the views have none")]
+pub struct Ring<'r> {
     submitter: Submitter<'r>,
     sq: SubmissionQueue<'r>,
     cq: CompletionQueue<'r>,
 }
 
 impl<'r> Ring<'r> {
-    pub(crate) fn new(ring: &'r mut IoUring) -> io::Result<Self> {
+    /// Takes the views of `ring`.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused to register the descriptor.
+    pub fn new(ring: &'r mut IoUring) -> io::Result<Self> {
         let (mut submitter, sq, cq) = ring.split();
         submitter.register_ring_fd()?;
         Ok(Self { submitter, sq, cq })
     }
 
-    pub(crate) fn submitter(&self) -> &Submitter<'r> {
+    /// The calls that register things.
+    pub fn submitter(&self) -> &Submitter<'r> {
         &self.submitter
     }
 
-    /// Stages one entry for the next [`Ring::turn`].
+    /// Stages one entry for the next [`Ring::turn`]; there must be room for it.
     ///
     /// # Safety
     ///
     /// - What the entry points to stays valid, and is left alone, until its completion is reaped.
     #[inline(always)]
-    pub(crate) unsafe fn push(&mut self, entry: &squeue::Entry) {
+    pub unsafe fn push(&mut self, entry: &squeue::Entry) {
         // SAFETY: the caller's promise about the entry's pointers is passed on.
         let pushed = unsafe { self.sq.push(entry) };
         assert!(pushed.is_ok(), "more in flight than the ring was built for");
     }
 
+    /// As [`Ring::push`], for rings with less entries than may be staged in one turn: makes room by
+    /// handing over what is staged.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused what is staged.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Ring::push`].
+    #[inline(always)]
+    pub unsafe fn push_on(&mut self, entry: &squeue::Entry) -> io::Result<()> {
+        if self.sq.is_full() {
+            self.hand_over()?;
+        }
+        // SAFETY: the caller's promise about the entry's pointers is passed on.
+        unsafe { self.push(entry) };
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hand_over(&mut self) -> io::Result<()> {
+        self.turn(0)
+    }
+
     /// Hands over what is staged, waits for `want` completions and makes them visible.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refused what is staged.
     #[inline]
-    pub(crate) fn turn(&mut self, want: u32) -> io::Result<()> {
+    pub fn turn(&mut self, want: u32) -> io::Result<()> {
         // The view's head is that of the last turn: what it holds is what was staged since.
         let staged = self.sq.len() as u32;
         self.sq.sync();
@@ -89,15 +132,23 @@ impl<'r> Ring<'r> {
 
     /// The next completion that the last [`Ring::turn`] made visible: its user data and result.
     #[inline(always)]
-    pub(crate) fn reap(&mut self) -> Option<(u64, i32)> {
+    pub fn reap(&mut self) -> Option<(u64, i32)> {
         self.cq
             .next()
             .map(|entry| (entry.user_data(), entry.result()))
     }
 
+    /// As [`Ring::reap`], with the completion's flags.
+    #[inline(always)]
+    pub fn reap_with_flags(&mut self) -> Option<(u64, i32, u32)> {
+        self.cq
+            .next()
+            .map(|entry| (entry.user_data(), entry.result(), entry.flags()))
+    }
+
     /// Looks for completions without a system call.
     #[inline(always)]
-    pub(crate) fn peek(&mut self) -> bool {
+    pub fn peek(&mut self) -> bool {
         self.cq.sync();
         !self.cq.is_empty()
     }
@@ -105,6 +156,6 @@ impl<'r> Ring<'r> {
 
 /// The error in a completion's negative result.
 #[cold]
-pub(crate) fn failed(result: i32) -> io::Error {
+pub fn failed(result: i32) -> io::Error {
     io::Error::from_raw_os_error(-result)
 }
