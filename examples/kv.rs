@@ -18,7 +18,7 @@ fn serve<'c>(c: &'c Connection<'_>) -> impl LocalSender<Value = (), Error = Infa
 }
 
 fn main() -> io::Result<()> {
-    let listener = TcpListener::bind(std::env::args().nth(1).unwrap())?;
+    let listener = TcpListener::bind(std::env::args().nth(2).unwrap())?;
     let ctx = IoContext::new()?;
     let io = ctx.local();
     let shared = Shared::new(Store::new(time_of_day));

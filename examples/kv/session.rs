@@ -19,7 +19,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store: Mutex::new(store) }
+        Self {
+            store: Mutex::new(store),
+        }
     }
 
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
@@ -42,7 +44,12 @@ impl<'a> Connection<'a> {
         store.stats.connections += 1;
         let id = store.stats.connections;
         drop(store);
-        Self { io, stream, shared, session: RefCell::new(Session::new(id)) }
+        Self {
+            io,
+            stream,
+            shared,
+            session: RefCell::new(Session::new(id)),
+        }
     }
 
     /// Executes what has arrived.
@@ -54,7 +61,10 @@ impl<'a> Connection<'a> {
     fn receive(&self) -> impl LocalSender<Value = usize, Error = io::Error> {
         let input = self.session.borrow_mut().take_input();
         let end = input.len();
-        let received = self.io.recv(&self.stream, input.slice_mut(end..));
+        let received = self
+            .io
+            .recv(&self.stream, input.slice_mut(end..))
+            .poll_first();
         received.then(|(n, input)| {
             self.session.borrow_mut().put_input(input.into_inner());
             n
