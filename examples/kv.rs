@@ -1,45 +1,68 @@
-//! A server of keys and values that speaks the protocol of Redis.
+//! Keeps keys and values for clients of Redis: `kv --listen ADDR [--threads N]`.
+//!
+//! It speaks the second version of their protocol, RESP2, so `redis-cli`, `redis-benchmark` and the
+//! client libraries work with it. What it knows of strings, lists, sets, hashes and times to live
+//! answers as Redis 7.0 does, errors included; nothing is written to disk. The modules below `kv`
+//! hold the protocol, the store and the commands, and do no I/O; `session` joins them with it.
 
-use std::convert::Infallible;
 use std::io;
-use std::net::TcpListener;
-use std::ops::ControlFlow::Continue;
+use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
-use kv::session::{Connection, Shared, session};
+use clap::Parser;
+use kv::session::{Shared, session};
 use kv::store::{Store, time_of_day};
 use sendio::prelude::*;
+use server::ServerArgs;
 
 #[path = "kv/mod.rs"]
 mod kv;
+#[path = "server/mod.rs"]
+mod server;
 
-fn serve<'c>(c: &'c Connection<'_>) -> impl LocalSender<Value = (), Error = Infallible> + 'c {
-    session(c).upon_error(|_| ())
+/// How often keys are looked for whose time is over.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+
+/// Keeps keys and values for clients of Redis.
+#[derive(Parser)]
+#[command(mut_arg("idle", |idle| idle.default_value("0")))]
+struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
-fn main() -> io::Result<()> {
-    let listener = TcpListener::bind(std::env::args().nth(2).unwrap())?;
-    let ctx = IoContext::new()?;
-    let io = ctx.local();
+/// Removes keys whose time is over, a thousand at a time, until stop is requested.
+fn sweep<'a>(
+    io: IoScheduler<'a>,
+    shared: &'a Shared,
+) -> impl Sender<Value = (), Error = io::Error> + 'a {
+    repeat_with(SWEEP_EVERY, move |pause| {
+        io.schedule_after(pause).then(|()| {
+            let many = shared.store().sweep();
+            // Not at once: clients come first.
+            let pause = if many { SWEEP_EVERY / 100 } else { SWEEP_EVERY };
+            std::ops::ControlFlow::Continue(pause)
+        })
+    })
+}
+
+fn serve(args: &Args) -> io::Result<()> {
     let shared = Shared::new(Store::new(time_of_day));
-    let shared = &shared;
-    ctx.scope_local(|scope| {
-        let accept = repeat_with((), |()| {
-            io.accept(&listener).then(|(fd, _)| {
-                let stream = std::net::TcpStream::from(std::os::fd::OwnedFd::from(fd));
-                stream.set_nodelay(true).unwrap();
-                scope.spawn(let_ref(Connection::new(io, stream.into(), shared), serve));
-                Continue::<(), ()>(())
-            })
-        });
-        let sweep = repeat_with((), |()| {
-            io.schedule_after(Duration::from_millis(100)).then(|()| {
-                while shared.store().sweep() {}
-                Continue::<(), ()>(())
-            })
-        });
-        scope.spawn(sweep.upon_error(|_| ()));
-        scope.spawn(accept.upon_error(|_| ()));
-    });
-    Ok(())
+    let end = StopSource::new();
+    thread::scope(|threads| {
+        let sweeper = thread::Builder::new().spawn_scoped(threads, || {
+            let ctx = IoContext::new()?;
+            let sweep = sweep(ctx.scheduler(), &shared);
+            ctx.block_on(sweep.with_stop_token(end.token())).map(drop)
+        })?;
+        let served = server::serve(&args.server, || &shared, session);
+        end.request_stop();
+        let swept = sweeper.join();
+        served.and(swept.unwrap_or_else(|_| Err(io::Error::other("the sweep panicked"))))
+    })
+}
+
+fn main() -> ExitCode {
+    server::run(serve)
 }

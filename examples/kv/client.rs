@@ -69,6 +69,7 @@ pub(crate) struct Session {
     done: usize,
     /// How many more bytes the present command needs, at least.
     missing: usize,
+    within: bool,
     parser: Parser,
     replies: Vec<u8>,
     client: Client,
@@ -80,6 +81,7 @@ impl Session {
             input: Vec::with_capacity(INPUT_MIN),
             done: 0,
             missing: 1,
+            within: false,
             parser: Parser::default(),
             replies: Vec::new(),
             client: Client::new(id),
@@ -106,6 +108,11 @@ impl Session {
             input.reserve(self.missing.clamp(INPUT_MIN, INPUT_STEP));
         }
         input
+    }
+
+    /// Whether the beginning of a command has arrived, and not its end.
+    pub(crate) fn is_within_command(&self) -> bool {
+        self.within
     }
 
     pub(crate) fn put_input(&mut self, input: Vec<u8>) {
@@ -142,7 +149,7 @@ impl Session {
                 Ok(Step::Nothing(len)) => self.done += len,
                 Ok(Step::Missing(_)) if input.len() > INPUT_MAX => self.client.ends = true,
                 Ok(Step::Missing(missing)) => {
-                    self.missing = missing;
+                    (self.missing, self.within) = (missing, !input.is_empty());
                     return Want::Input;
                 }
                 Err(malformed) => {

@@ -3,16 +3,19 @@
 use std::cell::RefCell;
 use std::io;
 use std::ops::ControlFlow::{Break, Continue};
-use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sendio::prelude::*;
 
 use super::client::{Session, Want};
 use super::store::Store;
+use crate::server::Connection;
 
-/// What all connections share. One batch of commands, all that one receive brought, has the store
-/// for itself, so each command is atomic, and other threads wait for microseconds.
+/// What all connections of all threads share.
+///
+/// Whoever executes commands has the whole store for a batch of them, at most what one receive
+/// brought, so each command is atomic for all clients, whichever keys it has. That takes
+/// microseconds; another thread waits as long.
 pub(crate) struct Shared {
     store: Mutex<Store>,
 }
@@ -24,63 +27,59 @@ impl Shared {
         }
     }
 
+    /// The store. A panic in a command has ended its connection, and left the keys as they were.
     pub(crate) fn store(&self) -> MutexGuard<'_, Store> {
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A connection and its state.
-pub(crate) struct Connection<'a> {
-    io: LocalIoScheduler<'a>,
-    stream: OwnedFd,
-    shared: &'a Shared,
+/// A connection and where the conversation on it has come.
+struct Talk<'x, 'a, 's> {
+    connection: &'x Connection<'a, &'s Shared>,
     session: RefCell<Session>,
 }
 
-impl<'a> Connection<'a> {
-    pub(crate) fn new(io: LocalIoScheduler<'a>, stream: OwnedFd, shared: &'a Shared) -> Self {
-        let mut store = shared.store();
-        store.stats.clients += 1;
-        store.stats.connections += 1;
-        let id = store.stats.connections;
-        drop(store);
+impl<'x, 'a, 's> Talk<'x, 'a, 's> {
+    fn new(connection: &'x Connection<'a, &'s Shared>) -> Self {
+        let id = connection.state().store().connected();
         Self {
-            io,
-            stream,
-            shared,
+            connection,
             session: RefCell::new(Session::new(id)),
         }
     }
 
     /// Executes what has arrived.
     fn execute(&self) -> Want {
-        self.session.borrow_mut().execute(&mut self.shared.store())
+        let mut store = self.connection.state().store();
+        self.session.borrow_mut().execute(&mut store)
     }
 
-    /// Waits for input: how many bytes, 0 at its end.
+    /// Waits for input: how many bytes, 0 at its end. When the server ends, only what belongs to a
+    /// command that has begun is waited for.
     fn receive(&self) -> impl LocalSender<Value = usize, Error = io::Error> {
-        let input = self.session.borrow_mut().take_input();
+        let mut session = self.session.borrow_mut();
+        let input = session.take_input();
         let end = input.len();
-        let received = self
-            .io
-            .recv(&self.stream, input.slice_mut(end..))
-            .poll_first();
+        let input = input.slice_mut(end..);
+        let received = match session.is_within_command() {
+            true => Either::Left(self.connection.recv(input)),
+            false => Either::Right(self.connection.request(input)),
+        };
         received.then(|(n, input)| {
             self.session.borrow_mut().put_input(input.into_inner());
             n
         })
     }
 
-    /// Sends the replies, and executes and sends on while they do not fit at once. Answers what is
-    /// wanted then: more input, or the end.
+    /// Sends the replies. Those that do not fit at once are made and sent in turn. Answers what is
+    /// wanted in the end: more input, or to close.
     fn answer(&self, want: Want) -> impl LocalSender<Value = Want, Error = io::Error> {
         repeat_with(want, move |want| {
             let replies = self.session.borrow_mut().take_replies();
             if replies.is_empty() {
                 return Either::Left(ready(Break(want)));
             }
-            let sent = self.io.send_all(&self.stream, replies);
-            Either::Right(sent.then(move |replies| {
+            Either::Right(self.connection.send_all(replies).then(move |replies| {
                 self.session.borrow_mut().put_replies(replies);
                 match want {
                     Want::Flush => Continue(self.execute()),
@@ -91,24 +90,27 @@ impl<'a> Connection<'a> {
     }
 }
 
-impl Drop for Connection<'_> {
+impl Drop for Talk<'_, '_, '_> {
     fn drop(&mut self) {
-        self.shared.store().stats.clients -= 1;
+        self.connection.state().store().disconnected();
     }
 }
 
-/// The life of a connection. A stop request ends it where it waits for input; what was received
-/// before is answered.
-pub(crate) fn session<'c>(
-    connection: &'c Connection<'_>,
-) -> impl LocalSender<Value = (), Error = io::Error> + 'c {
+/// The life of a connection.
+pub(crate) fn session(
+    connection: &Connection<'_, &Shared>,
+) -> impl LocalSender<Value = (), Error = io::Error> {
+    let_ref(Talk::new(connection), talk)
+}
+
+fn talk(talk: &Talk<'_, '_, '_>) -> impl LocalSender<Value = (), Error = io::Error> {
     repeat_with((), move |()| {
-        connection.receive().let_value(move |n| {
+        talk.receive().let_value(move |n| {
             if n == 0 {
                 return Either::Left(ready(Break(())));
             }
-            let answered = connection.answer(connection.execute());
-            Either::Right(answered.unstoppable().then(|want| match want {
+            let answered = talk.answer(talk.execute());
+            Either::Right(answered.then(|want| match want {
                 Want::Close => Break(()),
                 Want::Input | Want::Flush => Continue(()),
             }))

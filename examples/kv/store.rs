@@ -105,6 +105,8 @@ pub(crate) struct Store {
     clock: fn() -> i64,
     /// What the clock said in this batch of commands, if it was asked.
     now: Option<i64>,
+    /// How many clients have ever come.
+    connections: u64,
     pub(crate) stats: Stats,
 }
 
@@ -124,6 +126,7 @@ impl Store {
             cursor: 0,
             clock,
             now: None,
+            connections: 0,
             stats: Stats::default(),
         }
     }
@@ -131,6 +134,19 @@ impl Store {
     /// Begins a batch of commands, for all of which it is the same time.
     pub(crate) fn begin(&mut self) {
         self.now = None;
+    }
+
+    /// Counts a client that has come: its number.
+    pub(crate) fn connected(&mut self) -> u64 {
+        self.stats.clients += 1;
+        self.connections += 1;
+        self.stats.connections += 1;
+        self.connections
+    }
+
+    /// Counts a client that has gone.
+    pub(crate) fn disconnected(&mut self) {
+        self.stats.clients -= 1;
     }
 
     pub(crate) fn now(&mut self) -> i64 {

@@ -39,7 +39,9 @@ pub(super) fn echo(call: &mut Call<'_>) -> Outcome {
 pub(super) fn select(call: &mut Call<'_>) -> Outcome {
     match call.integer(1)? {
         0 => call.ok(),
-        other if i32::try_from(other).is_err() => Err(Failure::NOT_AN_INTEGER),
+        other if i32::try_from(other).is_err() => Err(Failure::new(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        )),
         _ => Err(Failure::new("ERR DB index is out of range")),
     }
 }
@@ -49,9 +51,10 @@ pub(super) fn quit(call: &mut Call<'_>) -> Outcome {
     call.ok()
 }
 
-/// Ends the connection without a word.
+/// Ends the connection without a word, also about what came before.
 #[expect(clippy::unnecessary_wraps, reason = "a function of the table")]
 pub(super) fn close(call: &mut Call<'_>) -> Outcome {
+    call.out.clear();
     call.client.ends = true;
     Ok(())
 }
