@@ -152,15 +152,26 @@ pub(super) fn client(call: &mut Call<'_>) -> Outcome {
     }
 }
 
+/// How `CONFIG GET` calls the parameter, if that was asked for: one that was spelled out in full is
+/// called as it was spelled.
+fn called<'a>(call: &Call<'a>, name: &'static str) -> Option<&'a [u8]> {
+    let fits = |pattern: &&[u8]| glob::matches(&pattern.to_ascii_lowercase(), name.as_bytes());
+    let pattern = call.args.from(2).find(fits)?;
+    let is_name = pattern.iter().all(|byte| !b"[*?".contains(byte));
+    Some(if is_name { pattern } else { name.as_bytes() })
+}
+
 pub(super) fn config(call: &mut Call<'_>) -> Outcome {
     let subcommand = call.arg(1);
     if is(subcommand, "get") {
         expect_arity(call, "get", -3)?;
-        let patterns: Vec<_> = call.args.from(2).map(<[u8]>::to_ascii_lowercase).collect();
-        let wanted = |name: &str| patterns.iter().any(|p| glob::matches(p, name.as_bytes()));
-        let wanted = PARAMETERS.iter().filter(|(name, _)| wanted(name));
-        let texts: Vec<_> = wanted.flat_map(|(name, value)| [*name, *value]).collect();
-        reply::bulks(call.out, texts.iter().map(|text| text.as_bytes()));
+        let fitting = |(name, value)| Some((called(call, name)?, value));
+        let found: Vec<_> = PARAMETERS.into_iter().filter_map(fitting).collect();
+        reply::array(call.out, 2 * found.len());
+        for (name, value) in found {
+            reply::bulk(call.out, name);
+            reply::bulk(call.out, value.as_bytes());
+        }
         Ok(())
     } else if is(subcommand, "set") {
         expect_arity(call, "set", -4)?;
