@@ -71,22 +71,10 @@ impl<'x, 'a, 's> Talk<'x, 'a, 's> {
         })
     }
 
-    /// Sends the replies. Those that do not fit at once are made and sent in turn. Answers what is
-    /// wanted in the end: more input, or to close.
-    fn answer(&self, want: Want) -> impl LocalSender<Value = Want, Error = io::Error> {
-        repeat_with(want, move |want| {
-            let replies = self.session.borrow_mut().take_replies();
-            if replies.is_empty() {
-                return Either::Left(ready(Break(want)));
-            }
-            Either::Right(self.connection.send_all(replies).then(move |replies| {
-                self.session.borrow_mut().put_replies(replies);
-                match want {
-                    Want::Flush => Continue(self.execute()),
-                    Want::Input | Want::Close => Break(want),
-                }
-            }))
-        })
+    /// Sends the replies.
+    fn send(&self, replies: Vec<u8>) -> impl LocalSender<Value = (), Error = io::Error> {
+        let sent = self.connection.send_all(replies);
+        sent.then(|replies| self.session.borrow_mut().put_replies(replies))
     }
 }
 
@@ -104,16 +92,29 @@ pub(crate) fn session(
 }
 
 fn talk(talk: &Talk<'_, '_, '_>) -> impl LocalSender<Value = (), Error = io::Error> {
-    repeat_with((), move |()| {
-        talk.receive().let_value(move |n| {
-            if n == 0 {
-                return Either::Left(ready(Break(())));
+    let executed = |received| match received {
+        0 => Break(()),
+        _ => Continue(talk.execute()),
+    };
+    repeat_with(Want::Input, move |want| {
+        let replies = talk.session.borrow_mut().take_replies();
+        match (want, replies.is_empty()) {
+            (Want::Input, true) => Either::Left(Either::Left(talk.receive().then(executed))),
+            (Want::Input, false) => {
+                // One system call for both: the client answers the one with the other. If no more
+                // is to be received, what is sent goes on.
+                let received = talk.receive().stopped_as_optional();
+                let both = when_all((talk.send(replies), received));
+                let next = both.then(move |((), received)| executed(received.unwrap_or(0)));
+                Either::Left(Either::Right(next))
             }
-            let answered = talk.answer(talk.execute());
-            Either::Right(answered.then(|want| match want {
-                Want::Close => Break(()),
-                Want::Input | Want::Flush => Continue(()),
-            }))
-        })
+            (_, true) => Either::Right(Either::Left(ready(Break(())))),
+            (_, false) => Either::Right(Either::Right(talk.send(replies).then(
+                move |()| match want {
+                    Want::Close => Break(()),
+                    Want::Flush | Want::Input => Continue(talk.execute()),
+                },
+            ))),
+        }
     })
 }

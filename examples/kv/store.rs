@@ -302,6 +302,30 @@ impl Store {
         alive.map(|(key, _)| &**key)
     }
 
+    /// Shows `count` keys, from the cursor on, to `each`, and returns the next cursor; 0 is the begin and
+    /// the end. A key that is there all the time between the two is shown, once or more.
+    ///
+    /// The cursor says how many keys are still to be shown, from the last one down. Only keys above
+    /// it, which were shown, are moved to below it, when one there is removed.
+    pub(crate) fn scan(
+        &mut self,
+        cursor: usize,
+        count: usize,
+        mut each: impl FnMut(&[u8], &Value),
+    ) -> usize {
+        let len = self.entries.len();
+        let end = if cursor == 0 { len } else { cursor.min(len) };
+        let begin = end.saturating_sub(count);
+        let now = self.now();
+        let part = self.entries.get_range(begin..end);
+        for (key, entry) in part.into_iter().flatten().rev() {
+            if entry.deadline == NEVER || now <= entry.deadline {
+                each(key, &entry.value);
+            }
+        }
+        begin
+    }
+
     /// Some key that is alive: the first one at or after the given place.
     pub(crate) fn key_near(&mut self, place: u64) -> Option<&[u8]> {
         while !self.entries.is_empty() {

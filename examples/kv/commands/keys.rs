@@ -3,6 +3,7 @@
 use super::strings::Clock;
 use super::{Call, Outcome, is};
 use crate::kv::glob;
+use crate::kv::number;
 use crate::kv::reply::{self, Failure};
 
 pub(super) fn del(call: &mut Call<'_>) -> Outcome {
@@ -34,6 +35,43 @@ pub(super) fn keys(call: &mut Call<'_>) -> Outcome {
         count += 1;
     }
     reply::array(call.out, count);
+    call.out.append(&mut items);
+    Ok(())
+}
+
+pub(super) fn scan(call: &mut Call<'_>) -> Outcome {
+    let cursor = number::parse(call.arg(1)).and_then(|cursor| usize::try_from(cursor).ok());
+    let cursor = cursor.ok_or(Failure::new("ERR invalid cursor"))?;
+    let (mut pattern, mut kind, mut count) = (None, None, 10);
+    let mut options = call.args.from(2);
+    while let Some(option) = options.next() {
+        let value = options.next().ok_or(Failure::SYNTAX)?;
+        if is(option, "match") {
+            pattern = Some(value);
+        } else if is(option, "type") {
+            kind = Some(value);
+        } else if is(option, "count") {
+            let number = number::parse(value).ok_or(Failure::NOT_AN_INTEGER)?;
+            count = usize::try_from(number).map_err(|_| Failure::SYNTAX)?;
+            if count == 0 {
+                return Err(Failure::SYNTAX);
+            }
+        } else {
+            return Err(Failure::SYNTAX);
+        }
+    }
+    let mut items = Vec::new();
+    let mut found = 0;
+    let next = call.store.scan(cursor, count, |key, value| {
+        let fits = pattern.is_none_or(|pattern| glob::matches(pattern, key));
+        if fits && kind.is_none_or(|kind| is(kind, value.type_name())) {
+            reply::bulk(&mut items, key);
+            found += 1;
+        }
+    });
+    reply::array(call.out, 2);
+    reply::bulk(call.out, next.to_string().as_bytes());
+    reply::array(call.out, found);
     call.out.append(&mut items);
     Ok(())
 }

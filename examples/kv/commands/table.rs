@@ -30,7 +30,7 @@ const fn write(name: &'static str, arity: i64, keys: (i64, i64, i64), run: Run) 
 }
 
 /// All commands.
-pub(super) static COMMANDS: [Command; 79] = [
+pub(super) static COMMANDS: [Command; 80] = [
     read("get", 2, ONE_KEY, strings::get),
     write("set", -3, ONE_KEY, strings::set),
     write("setnx", 3, ONE_KEY, strings::setnx),
@@ -54,6 +54,7 @@ pub(super) static COMMANDS: [Command; 79] = [
     read("touch", -2, ALL_KEYS, keys::exists),
     read("type", 2, ONE_KEY, keys::kind),
     read("keys", 2, NO_KEYS, keys::keys),
+    read("scan", -2, NO_KEYS, keys::scan),
     read("randomkey", 1, NO_KEYS, keys::randomkey),
     write("expire", -3, ONE_KEY, keys::expire),
     write("pexpire", -3, ONE_KEY, keys::pexpire),

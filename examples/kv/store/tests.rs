@@ -158,3 +158,29 @@ fn key_near_skips_what_is_over() {
         assert_eq!(store.key_near(place), Some(&b"d"[..]));
     }
 }
+
+#[test]
+fn scan_shows_every_key_that_stays() {
+    let mut store = store();
+    let key = |n: u32| format!("k{n}").into_bytes();
+    for n in 0..1000 {
+        store.set(&key(n), b"v", false);
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    let (mut cursor, mut removed, mut calls) = (0, 0, 0);
+    loop {
+        cursor = store.scan(cursor, 7, |key, _| _ = seen.insert(key.to_vec()));
+        calls += 1;
+        if cursor == 0 {
+            break;
+        }
+        // Odd keys go, new ones come, from all over the place.
+        for n in [removed * 7 % 500, removed * 11 % 500] {
+            store.remove(&key(2 * n + 1));
+        }
+        store.set(&key(2000 + 2 * removed), b"v", false);
+        removed += 1;
+    }
+    assert!(calls <= 1000 / 7 + 1);
+    assert!((0..500).all(|n| seen.contains(&key(2 * n))));
+}
