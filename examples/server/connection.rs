@@ -87,7 +87,7 @@ impl<'a, T> Connection<'a, T> {
             }));
         }
         let recv = self.io().recv(&self.socket, buf);
-        Either::Right(self.in_time(recv).with_stop_token(waiting))
+        Either::Right(self.in_time(recv).stop_when(waiting))
     }
 
     /// Receives more of a request that has begun.
