@@ -1,5 +1,6 @@
 //! The commands: what each is called, how many arguments it takes, and what runs it.
 
+mod docs;
 mod hashes;
 mod keys;
 mod lists;

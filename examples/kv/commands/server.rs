@@ -1,7 +1,7 @@
 //! Commands on the connection and the server.
 
 use super::table::COMMANDS;
-use super::{Call, Command, Outcome, expect_arity, is, no_subcommand};
+use super::{Call, Command, Outcome, docs, expect_arity, is, no_subcommand};
 use crate::kv::glob;
 use crate::kv::number;
 use crate::kv::reply::{self, Failure};
@@ -217,8 +217,10 @@ pub(super) fn command(call: &mut Call<'_>) -> Outcome {
         );
         Ok(())
     } else if is(subcommand, "docs") {
-        // There are none; clients show what they know themselves.
-        reply::array(call.out, 0);
+        let all = call.args.len() == 2;
+        docs::write(call.out, |name| {
+            all || call.args.from(2).any(|arg| is(arg, name))
+        });
         Ok(())
     } else if is(subcommand, "info") {
         reply::array(call.out, call.args.len() - 2);
