@@ -194,7 +194,27 @@ impl Parser {
 
     /// The number behind the first byte of the line at `at`, and moves behind the line. `None` if the
     /// line is not whole, `Some(None)` if it is no number.
+    #[inline]
     fn number_line(
+        &mut self,
+        bytes: &[u8],
+        too_long: Malformed,
+    ) -> Result<Option<Option<i64>>, Malformed> {
+        // Most numbers have a digit or two, and their lines are whole.
+        let (number, len) = match bytes[self.at..] {
+            [_, ones @ b'0'..=b'9', b'\r', _, ..] => (ones - b'0', 4),
+            [_, tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', _, ..] => {
+                ((tens - b'0') * 10 + (ones - b'0'), 5)
+            }
+            _ => return self.long_number_line(bytes, too_long),
+        };
+        self.at += len;
+        self.searched = self.at;
+        Ok(Some(Some(i64::from(number))))
+    }
+
+    /// [`number_line`](Self::number_line), however long the line is and wherever it was split.
+    fn long_number_line(
         &mut self,
         bytes: &[u8],
         too_long: Malformed,
