@@ -92,6 +92,36 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
+//! # Sockets
+//!
+//! [`TcpStream`], [`TcpListener`], [`UdpSocket`] and their Unix kin are handles: a descriptor and the
+//! context for its operations. [`SocketOps`] has the same operations for sockets of `std` and others.
+//! An address of any family is an [`Endpoint`]; [`SocketOptions`] asks and tells the kernel,
+//! [`SocketConfig`] says what a new socket is told.
+//!
+//! ```
+//! use sendio::{TcpListener, TcpStream, prelude::*};
+//! use std::{io, net::Ipv4Addr};
+//!
+//! /// Sends back what comes, once.
+//! fn echo<'a>(
+//!     stream: &'a TcpStream<IoScheduler<'a>>,
+//! ) -> impl Sender<Value = usize, Error = io::Error> + Send + 'a {
+//!     stream
+//!         .recv([0; 512])
+//!         .let_value(|(n, bytes)| stream.send_all(bytes.slice(..n)).then(move |_| n))
+//! }
+//!
+//! let ctx = IoContext::new()?;
+//! let io = ctx.scheduler();
+//! let listener = TcpListener::bind(io, (Ipv4Addr::LOCALHOST, 0))?;
+//! let connect = TcpStream::connect(io, listener.local_endpoint()?);
+//! let (client, (server, _peer)) = ctx.block_on(when_all((connect, listener.accept())))?.unwrap();
+//! ctx.block_on(when_all((client.send_all("hello"), echo(&server))))?;
+//! assert_eq!(ctx.block_on(client.recv_exact([0; 5]))?.as_ref(), Some(b"hello"));
+//! # Ok::<(), io::Error>(())
+//! ```
+//!
 //! # Stopping
 //!
 //! Work sees a [`StopToken`]; [`StopSource::request_stop`] asks it to stop. What is delivered is what

@@ -101,11 +101,14 @@ fn talk(talk: &Talk<'_, '_, '_>) -> impl LocalSender<Value = (), Error = io::Err
         match (want, replies.is_empty()) {
             (Want::Input, true) => Either::Left(Either::Left(talk.receive().then(executed))),
             (Want::Input, false) => {
-                // One system call for both: the client answers the one with the other. If no more
-                // is to be received, what is sent goes on.
-                let received = talk.receive().stopped_as_optional();
+                // One system call for both: the client answers the one with the other. Whatever
+                // becomes of the receive, what is sent goes on.
+                let received = talk.receive().into_result().cast_err().stopped_as_optional();
                 let both = when_all((talk.send(replies), received));
-                let next = both.then(move |((), received)| executed(received.unwrap_or(0)));
+                let next = both.try_then(move |((), received)| match received {
+                    Some(received) => received.map(executed),
+                    None => Ok(Break(())),
+                });
                 Either::Left(Either::Right(next))
             }
             (_, true) => Either::Right(Either::Left(ready(Break(())))),

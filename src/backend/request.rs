@@ -163,6 +163,8 @@ pub enum Request {
         addr: *const libc::sockaddr,
         /// How many bytes the address has.
         len: libc::socklen_t,
+        /// Waits on a worker of the kernel, because readiness says nothing about it.
+        on_worker: bool,
     },
     /// `accept4(2)`.
     Accept {

@@ -6,18 +6,21 @@
 
 #![expect(unsafe_code, reason = "setrlimit, signal")]
 
+use std::fs::File;
 use std::io;
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitStatus};
 
 use sendio::prelude::*;
 
+use super::sockets::{reset, tcp_listener, tcp_pair};
 use super::support::{code, context};
 
 const MARK: &str = "SENDIO_TEST_CHILD";
 
 /// Runs the test `name` in a process of its own; `None` in that process.
-fn alone(name: &str) -> Option<ExitStatus> {
+pub(crate) fn alone(name: &str) -> Option<ExitStatus> {
     if std::env::var_os(MARK).is_some() {
         return None;
     }
@@ -52,13 +55,7 @@ fn open_without_free_descriptors_is_an_error_and_recovers() {
     let ctx = context();
     let io = ctx.scheduler();
     let open = || ctx.block_on(io.open("/dev/null", OpenOptions::new().read(true)));
-    let limit = libc::rlimit {
-        rlim_cur: 64,
-        rlim_max: 64,
-    };
-    // SAFETY: the limit is read during the call.
-    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
-    assert_eq!(set, 0, "set the limit");
+    limit_descriptors();
     let mut files = Vec::new();
     let error = loop {
         match open() {
@@ -92,4 +89,76 @@ fn write_to_a_closed_pipe_with_default_signals_does_not_end_the_process() {
     drop(right);
     let write = ctx.scheduler().writev(&left, ["x", "y"]);
     assert_eq!(code(ctx.block_on(write)), Some(libc::EPIPE));
+}
+
+#[test]
+fn accept_without_free_descriptors_is_an_error_and_keeps_the_connection() {
+    let name = "child::accept_without_free_descriptors_is_an_error_and_keeps_the_connection";
+    if let Some(status) = alone(name) {
+        assert!(status.success());
+        return;
+    }
+    let ctx = context();
+    let io = ctx.scheduler();
+    let listener = tcp_listener();
+    let at = listener.local_addr().expect("address");
+    let clients = [(); 3].map(|()| TcpStream::connect(at).expect("connect"));
+    let filled = fill_the_table();
+    for _ in 0..3 {
+        assert_eq!(code(ctx.block_on(io.accept(&listener))), Some(libc::EMFILE));
+    }
+    let socket = io.socket(sendio::Domain::Inet, sendio::SocketKind::STREAM, 0);
+    assert_eq!(code(ctx.block_on(socket)), Some(libc::EMFILE));
+    let connect = sendio::TcpStream::connect(io, at);
+    assert_eq!(code(ctx.block_on(connect)), Some(libc::EMFILE));
+    assert_eq!(code(sendio::UnixStream::pair(io)), Some(libc::EMFILE));
+    drop(filled);
+    for client in &clients {
+        let (_, peer) = ctx
+            .block_on(io.accept(&listener))
+            .expect("accept")
+            .expect("not stopped");
+        assert_eq!(peer, client.local_addr().expect("address").into());
+    }
+}
+
+/// Lets this process have 64 descriptors.
+fn limit_descriptors() {
+    let limit = libc::rlimit {
+        rlim_cur: 64,
+        rlim_max: 64,
+    };
+    // SAFETY: the limit is read during the call.
+    let set = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(set, 0, "set the limit");
+}
+
+/// Takes all descriptors that this process may have.
+fn fill_the_table() -> Vec<File> {
+    limit_descriptors();
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+#[test]
+fn send_to_a_closed_socket_with_default_signals_does_not_end_the_process() {
+    let name = "child::send_to_a_closed_socket_with_default_signals_does_not_end_the_process";
+    if let Some(status) = alone(name) {
+        assert!(status.success(), "{status}");
+        return;
+    }
+    // SAFETY: no handler is passed.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let ctx = context();
+    let io = ctx.scheduler();
+    let (left, right) = UnixStream::pair().expect("socketpair");
+    drop(right);
+    assert_eq!(code(ctx.block_on(io.send(&left, "x"))), Some(libc::EPIPE));
+    assert_eq!(
+        code(ctx.block_on(io.send_all(&left, "x"))),
+        Some(libc::EPIPE)
+    );
+    let (left, right) = tcp_pair();
+    reset(right);
+    let mut errors = (0..3).filter_map(|_| ctx.block_on(io.send_all(&left, "x")).err());
+    assert!(errors.any(|error| error.kind() == io::ErrorKind::BrokenPipe));
 }

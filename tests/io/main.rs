@@ -1,20 +1,30 @@
-//! Tests of the operations of an I/O context on files, pipes and paths, through the public API.
+//! Tests of the operations of an I/O context on files, pipes, paths and sockets, through the public API.
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accept;
 mod accept_loop;
 mod child;
 mod close;
+mod connect;
 mod crowd;
 mod drops;
 mod handle;
 mod model;
 mod open;
+mod orders;
 mod partial;
 mod paths;
+mod poll;
 mod read;
+mod recv;
+mod resolve;
 mod returning;
+mod send;
+mod shutdown;
+mod socket;
+mod sockets;
 mod space;
 mod stat;
 mod support;

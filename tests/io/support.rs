@@ -3,7 +3,7 @@
 //! # Safety
 //! System calls without memory, or with memory that outlives them.
 
-#![expect(unsafe_code, reason = "memfd_create, fcntl")]
+#![expect(unsafe_code, reason = "memfd_create, fcntl, connect")]
 
 use std::fs::File;
 use std::io;
@@ -181,6 +181,26 @@ impl AsFd for Refuses {
     fn as_fd(&self) -> BorrowedFd<'_> {
         panic!("no descriptor for you")
     }
+}
+
+/// The flags of the descriptor (`FD_CLOEXEC`).
+pub(crate) fn fd_flags(fd: &impl AsFd) -> i32 {
+    // SAFETY: no memory is passed.
+    unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_GETFD) }
+}
+
+/// `connect(2)`, by this thread.
+pub(crate) fn connect_now(socket: &impl AsFd, sockaddr: &[u8]) -> io::Result<()> {
+    let len = libc::socklen_t::try_from(sockaddr.len()).expect("short");
+    // SAFETY: the kernel reads `len` bytes during the call.
+    let result = unsafe {
+        let addr = sockaddr.as_ptr().cast();
+        libc::connect(socket.as_fd().as_raw_fd(), addr, len)
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// A file in memory of `len` bytes that cannot grow.

@@ -99,7 +99,18 @@ fn encode_socket(request: Request) -> squeue::Entry {
             kind,
             protocol,
         } => opcode::Socket::new(domain, kind, protocol).build(),
-        Request::Connect { fd, addr, len } => opcode::Connect::new(Fd(fd), addr, len).build(),
+        Request::Connect {
+            fd,
+            addr,
+            len,
+            on_worker,
+        } => opcode::Connect::new(Fd(fd), addr, len)
+            .build()
+            .flags(if on_worker {
+                squeue::Flags::ASYNC
+            } else {
+                squeue::Flags::empty()
+            }),
         Request::Accept {
             fd,
             addr,

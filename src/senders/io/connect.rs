@@ -20,6 +20,10 @@
 //! `IORING_OP_CONNECT`. A socket with `O_NONBLOCK` is waited for like any other, except a Unix one
 //! whose listener has no room: there the kernel says `EAGAIN`.
 //!
+//! Unix sockets are connected on a worker of the kernel from the start. Where the listener has no
+//! room, a ring would take the socket for ready and try again many times, and a cancel that comes
+//! meanwhile does not find the request (measured on Linux 6.18); on a worker it does.
+//!
 //! # Safety
 //! INV-OP-2: the address lies in the pinned operation.
 
@@ -35,7 +39,7 @@ use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
-use crate::tokens::endpoint::Endpoint;
+use crate::tokens::endpoint::{Domain, Endpoint};
 use crate::tokens::protocol::Connection;
 use crate::tokens::socket_config::SocketConfig;
 use crate::tokens::socket_handle::SocketHandle;
@@ -76,6 +80,7 @@ impl Attempt {
             fd,
             addr: self.peer.as_ptr(),
             len: self.peer.socklen(),
+            on_worker: self.peer.family() == Domain::Unix,
         }
     }
 
@@ -101,7 +106,7 @@ impl Attempt {
                 self.begun = true;
                 None
             }
-            // The kernel has waited as far as it could; to ask again at once is no use.
+            // Not a matter of waiting: to ask again at once is no use.
             Some(libc::EAGAIN) => Some(Progress::Done),
             _ => None,
         }

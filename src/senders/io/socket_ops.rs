@@ -84,8 +84,9 @@ pub trait SocketOps: Io {
     ///
     /// # Errors
     /// `ConnectionRefused`, `TimedOut`, `NetworkUnreachable`, `AddrNotAvailable` and others of the
-    /// kernel; `NotFound` or `ConnectionRefused` for a Unix path. After an error, or a stop, the
-    /// socket should be closed: an attempt may still be under way.
+    /// kernel; `NotFound` or `ConnectionRefused` for a Unix path, and `WouldBlock` for a Unix socket
+    /// with `O_NONBLOCK` whose listener has no room. After an error, or a stop, the socket should be
+    /// closed: an attempt may still be under way.
     ///
     /// # Cancellation
     /// Ends the waiting, not the attempt of the kernel; closing the socket does.
