@@ -48,7 +48,7 @@ fn sweep<'a>(
 }
 
 fn serve(args: &Args) -> io::Result<()> {
-    let shared = Shared::new(Store::new(time_of_day));
+    let shared = Shared::new(Store::new(time_of_day), args.server.idle.is_zero());
     let end = StopSource::new();
     thread::scope(|threads| {
         let sweeper = thread::Builder::new().spawn_scoped(threads, || {

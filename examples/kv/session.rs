@@ -18,12 +18,15 @@ use crate::server::Connection;
 /// microseconds; another thread waits as long.
 pub(crate) struct Shared {
     store: Mutex<Store>,
+    /// Connections may be silent for ever.
+    patient: bool,
 }
 
 impl Shared {
-    pub(crate) fn new(store: Store) -> Self {
+    pub(crate) fn new(store: Store, patient: bool) -> Self {
         Self {
             store: Mutex::new(store),
+            patient,
         }
     }
 
@@ -57,24 +60,39 @@ impl<'x, 'a, 's> Talk<'x, 'a, 's> {
     /// Waits for input: how many bytes, 0 at its end. When the server ends, only what belongs to a
     /// command that has begun is waited for.
     fn receive(&self) -> impl LocalSender<Value = usize, Error = io::Error> {
-        let mut session = self.session.borrow_mut();
-        let input = session.take_input();
+        let Self {
+            connection,
+            session,
+        } = self;
+        let within_command = session.borrow().is_within_command();
+        let input = session.borrow_mut().take_input();
         let end = input.len();
         let input = input.slice_mut(end..);
-        let received = match session.is_within_command() {
-            true => Either::Left(self.connection.recv(input)),
-            false => Either::Right(self.connection.request(input)),
+        let received = if within_command {
+            Either::Left(connection.recv(input))
+        } else if connection.is_closing() || !connection.state().patient {
+            Either::Right(Either::Left(connection.request(input)))
+        } else {
+            let received = connection.io().recv(connection, input);
+            Either::Right(Either::Right(connection.unless_closing(received)))
         };
         received.then(|(n, input)| {
-            self.session.borrow_mut().put_input(input.into_inner());
+            session.borrow_mut().put_input(input.into_inner());
             n
         })
     }
 
     /// Sends the replies.
     fn send(&self, replies: Vec<u8>) -> impl LocalSender<Value = (), Error = io::Error> {
-        let sent = self.connection.send_all(replies);
-        sent.then(|replies| self.session.borrow_mut().put_replies(replies))
+        let Self {
+            connection,
+            session,
+        } = self;
+        let sent = match connection.state().patient {
+            true => Either::Left(connection.io().send_all(connection, replies)),
+            false => Either::Right(connection.send_all(replies)),
+        };
+        sent.then(|replies| session.borrow_mut().put_replies(replies))
     }
 }
 
@@ -103,7 +121,11 @@ fn talk(talk: &Talk<'_, '_, '_>) -> impl LocalSender<Value = (), Error = io::Err
             (Want::Input, false) => {
                 // One system call for both: the client answers the one with the other. Whatever
                 // becomes of the receive, what is sent goes on.
-                let received = talk.receive().into_result().cast_err().stopped_as_optional();
+                let received = talk
+                    .receive()
+                    .into_result()
+                    .cast_err()
+                    .stopped_as_optional();
                 let both = when_all((talk.send(replies), received));
                 let next = both.try_then(move |((), received)| match received {
                     Some(received) => received.map(executed),
