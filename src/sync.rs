@@ -10,6 +10,8 @@
 
 #![expect(unsafe_code, reason = "a cell whose protocol the model tests check")]
 
+use std::mem::MaybeUninit;
+
 #[cfg(not(all(test, loom)))]
 pub(crate) mod atomic {
     pub(crate) use std::sync::atomic::{
@@ -106,6 +108,42 @@ impl<T: Copy> ProtectedCell<T> {
         // SAFETY: valid and aligned, since the pointer comes from `self`, and no other access runs
         //         meanwhile (contract of this function); not used after this line.
         self.0.with_mut(|slot| unsafe { *slot = value });
+    }
+}
+
+impl<T: Copy> ProtectedCell<MaybeUninit<T>> {
+    /// A cell that holds nothing yet.
+    #[cfg(not(all(test, loom)))]
+    pub(crate) const fn empty() -> Self {
+        Self::new(MaybeUninit::uninit())
+    }
+
+    /// A cell that holds nothing yet.
+    #[cfg(all(test, loom))]
+    pub(crate) fn empty() -> Self {
+        Self::new(MaybeUninit::uninit())
+    }
+
+    /// A copy of the value.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`get`](Self::get), and a value was put in before.
+    #[inline]
+    pub(crate) unsafe fn take_copy(&self) -> T {
+        // SAFETY: the contract is the same; the value was put in (contract).
+        unsafe { self.get().assume_init() }
+    }
+
+    /// Puts a value in.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`set`](Self::set).
+    #[inline]
+    pub(crate) unsafe fn put(&self, value: T) {
+        // SAFETY: the contract is the same.
+        unsafe { self.set(MaybeUninit::new(value)) };
     }
 }
 

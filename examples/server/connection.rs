@@ -1,7 +1,10 @@
 //! What a session sees: its connection, the state of its thread, and whether the server ends.
 
+use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
+use std::net::Shutdown;
+use std::ops::ControlFlow::{Break, Continue};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -144,6 +147,22 @@ impl<'a, T> Connection<'a, T> {
     /// Whether those that wait for a client are ended.
     fn is_over(&self) -> bool {
         self.worker.closing.waiting.stop_requested()
+    }
+
+    /// The last that is done with a connection. Closing it while its client still sends would make the
+    /// kernel throw away answers that are on their way. So if the server ends it, it says that no
+    /// more comes, and leaves the client some time to do the same.
+    pub(super) fn leave(&self, orderly: bool) -> impl LocalSender<Value = (), Error = Infallible> {
+        if !orderly || !self.is_closing() {
+            return Either::Left(just(()));
+        }
+        let io = self.io();
+        let rest = repeat_with([0; 4096], move |buffer| {
+            let rest = io.recv(&self.socket, buffer);
+            rest.then(|(n, buffer)| if n == 0 { Break(()) } else { Continue(buffer) })
+        });
+        let end = io.shutdown(&self.socket, Shutdown::Write).sequence(rest);
+        Either::Right(end.timeout(io, GRACE).upon_error(drop))
     }
 
     /// Tells about this connection on stderr, if that is wanted.

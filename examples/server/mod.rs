@@ -254,10 +254,18 @@ where
 {
     let connection = &accepted.connection;
     (accepted.session)(connection)
+        .then(|()| true)
+        .upon_stopped(|| true)
         .upon_error(|error| {
-            if error.kind() != io::ErrorKind::WouldBlock || !connection.is_closing() {
+            let nothing_came = error.kind() == io::ErrorKind::WouldBlock && connection.is_closing();
+            if !nothing_came {
                 connection.note(&error);
             }
+            nothing_came
         })
-        .upon_panicked(|_| connection.note(&"the session panicked"))
+        .upon_panicked(|_| {
+            connection.note(&"the session panicked");
+            false
+        })
+        .let_value(move |orderly| connection.leave(orderly))
 }

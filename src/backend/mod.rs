@@ -96,7 +96,7 @@ pub unsafe trait Backend: Sized + 'static {
     /// Interruptions and passing shortages are not errors: it returns early and is called again.
     fn enter(&self, wait: Wait) -> io::Result<()>;
 
-    /// Hands at most `limit` completions to their handlers; returns how many there were.
+    /// Hands at most `limit` completions to their handlers; returns how many final ones these were.
     fn reap(&self, limit: usize) -> usize;
 
     /// Whether [`reap`](Backend::reap) would find something, or an [`enter`](Backend::enter) that

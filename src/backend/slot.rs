@@ -12,6 +12,7 @@
 use std::cell::UnsafeCell;
 use std::fmt;
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
 use super::Backend;
@@ -33,8 +34,8 @@ pub(crate) struct SlotTable<B: Backend> {
     pub(crate) complete: unsafe fn(NonNull<CompletionSlot<B>>, Completion),
     /// The request again, for a slot that waited for room.
     pub(crate) request: unsafe fn(NonNull<CompletionSlot<B>>) -> Request,
-    /// A slot that waited for room is at the kernel now; whether it can be cancelled there.
-    pub(crate) started: unsafe fn(NonNull<CompletionSlot<B>>) -> bool,
+    /// A slot that waited for room is at the kernel now.
+    pub(crate) started: unsafe fn(NonNull<CompletionSlot<B>>),
     /// The context ends: the operation, waiting for room or at the kernel, should end early.
     pub(crate) cancel: unsafe fn(NonNull<CompletionSlot<B>>),
 }
@@ -45,7 +46,8 @@ pub(crate) struct SlotTable<B: Backend> {
 /// request, and stores what it needs in [`storage`](CompletionSlot::storage).
 #[repr(C)] // The links come first: their address is the address of the slot.
 pub struct CompletionSlot<B: Backend> {
-    pub(crate) links: Links,
+    /// Written when the slot is put into a list.
+    links: UnsafeCell<MaybeUninit<Links>>,
     pub(crate) table: &'static SlotTable<B>,
     storage: UnsafeCell<B::Slot>,
     _pinned: PhantomPinned,
@@ -56,7 +58,7 @@ impl<B: Backend> CompletionSlot<B> {
     #[inline]
     pub(crate) fn new(table: &'static SlotTable<B>) -> Self {
         Self {
-            links: Links::new(),
+            links: UnsafeCell::new(MaybeUninit::uninit()),
             table,
             storage: UnsafeCell::new(B::Slot::default()),
             _pinned: PhantomPinned,

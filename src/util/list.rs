@@ -8,14 +8,15 @@
 //!
 //! # Safety
 //! INV-LIST-1: linked links stay in place and alive until they are removed; links are in one list at
-//! a time, and are removed from that list.
+//! a time, and so does the list that they are in.
 
 #![expect(unsafe_code, reason = "links live in operation states")]
 
 use std::cell::Cell;
+use std::marker::PhantomPinned;
 use std::ptr::{self, NonNull};
 
-/// The links of one element.
+/// The links of one element, and of the list itself: a ring that begins and ends with the list.
 #[derive(Debug)]
 pub(crate) struct Links {
     prev: Cell<*const Self>,
@@ -33,42 +34,71 @@ impl Links {
     }
 }
 
-/// The list: first in, first out, with removal anywhere.
+/// The list: first in, first out, with removal anywhere, which needs no list.
+///
+/// It is part of its own ring, so it is made empty where it stays: [`List::init`].
 #[derive(Debug)]
 pub(crate) struct List {
-    head: Cell<*const Links>,
-    tail: Cell<*const Links>,
+    ends: Links,
+    _pinned: PhantomPinned,
 }
 
 impl List {
-    /// An empty list.
+    /// A list that may not be used before [`init`](List::init).
     pub(crate) const fn new() -> Self {
         Self {
-            head: Cell::new(ptr::null()),
-            tail: Cell::new(ptr::null()),
+            ends: Links::new(),
+            _pinned: PhantomPinned,
         }
+    }
+
+    /// Makes the list empty.
+    ///
+    /// # Safety
+    ///
+    /// - The list stays at this address for as long as it is used.
+    pub(crate) unsafe fn init(&self) {
+        self.ends.prev.set(&raw const self.ends);
+        self.ends.next.set(&raw const self.ends);
     }
 
     /// Whether there is no element.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.head.get().is_null()
+        ptr::eq(self.ends.next.get(), &raw const self.ends)
     }
 
     /// The first element, with the provenance with which it was put in.
     #[inline]
     pub(crate) fn first(&self) -> Option<NonNull<Links>> {
-        NonNull::new(self.head.get().cast_mut())
+        if self.is_empty() {
+            return None;
+        }
+        NonNull::new(self.ends.next.get().cast_mut())
+    }
+
+    /// The element after `links`.
+    ///
+    /// # Safety
+    ///
+    /// - `links` is in this list.
+    pub(crate) unsafe fn after(&self, links: NonNull<Links>) -> Option<NonNull<Links>> {
+        // SAFETY: linked, so alive (INV-LIST-1).
+        let next = unsafe { (*links.as_ptr()).next.get() };
+        if ptr::eq(next, &raw const self.ends) {
+            return None;
+        }
+        NonNull::new(next.cast_mut())
     }
 
     /// How many elements there are, by counting them.
     pub(crate) fn count(&self) -> usize {
         let mut count = 0;
-        let mut at = self.head.get();
-        // SAFETY: linked elements are alive (INV-LIST-1).
-        while let Some(links) = unsafe { at.as_ref() } {
+        let mut at = self.ends.next.get();
+        while !ptr::eq(at, &raw const self.ends) {
             count += 1;
-            at = links.next.get();
+            // SAFETY: linked elements are alive (INV-LIST-1).
+            at = unsafe { (*at).next.get() };
         }
         count
     }
@@ -77,40 +107,38 @@ impl List {
     ///
     /// # Safety
     ///
-    /// - `links` points to live links that are in no list, and keeps INV-LIST-1 from now on.
+    /// - The list was made empty once: [`init`](List::init).
+    /// - `links` points to live links that are in no list, and keeps INV-LIST-1 from now on. What it
+    ///   pointed to before does not matter, so they need not be initialised.
     #[inline]
     pub(crate) unsafe fn push_back(&self, links: NonNull<Links>) {
-        let tail = self.tail.get();
-        // SAFETY: the new links are alive (contract), the tail is alive while linked (INV-LIST-1).
+        let last = self.ends.prev.get();
+        debug_assert!(!last.is_null(), "a list is made empty before it is used");
+        // SAFETY: the new links are alive (contract), the last ones are alive while linked
+        //         (INV-LIST-1), or those of the list itself.
         unsafe {
-            (*links.as_ptr()).prev.set(tail);
-            (*links.as_ptr()).next.set(ptr::null());
-            match tail.as_ref() {
-                Some(tail) => tail.next.set(links.as_ptr()),
-                None => self.head.set(links.as_ptr()),
-            }
+            links.write(Links {
+                prev: Cell::new(last),
+                next: Cell::new(&raw const self.ends),
+            });
+            (*last).next.set(links.as_ptr());
         }
-        self.tail.set(links.as_ptr());
+        self.ends.prev.set(links.as_ptr());
     }
 
-    /// Takes an element out.
+    /// Takes an element out of its list.
     ///
     /// # Safety
     ///
-    /// - `links` is in this list.
+    /// - `links` is in a list of this thread.
     #[inline]
-    pub(crate) unsafe fn remove(&self, links: NonNull<Links>) {
-        // SAFETY: it and its neighbours are linked, so alive (INV-LIST-1).
+    pub(crate) unsafe fn remove(links: NonNull<Links>) {
+        // SAFETY: it and its neighbours are linked, so alive (INV-LIST-1); the list itself is one of
+        //         them at the ends.
         unsafe {
             let (prev, next) = ((*links.as_ptr()).prev.get(), (*links.as_ptr()).next.get());
-            match prev.as_ref() {
-                Some(prev) => prev.next.set(next),
-                None => self.head.set(next),
-            }
-            match next.as_ref() {
-                Some(next) => next.prev.set(prev),
-                None => self.tail.set(prev),
-            }
+            (*prev).next.set(next);
+            (*next).prev.set(prev);
         }
     }
 
@@ -119,7 +147,7 @@ impl List {
     pub(crate) fn pop_front(&self) -> Option<NonNull<Links>> {
         let first = self.first()?;
         // SAFETY: the first element is in this list.
-        unsafe { self.remove(first) };
+        unsafe { Self::remove(first) };
         Some(first)
     }
 }
@@ -145,6 +173,8 @@ mod tests {
         ) {
             let elements: Vec<Links> = (0..16).map(|_| Links::new()).collect();
             let list = List::new();
+            // SAFETY: it stays here until the end of the test.
+            unsafe { list.init() };
             let mut model = VecDeque::new();
             for index in steps {
                 let links = NonNull::from(&elements[index]);
@@ -152,7 +182,7 @@ mod tests {
                 unsafe {
                     if let Some(at) = model.iter().position(|&i| i == index) {
                         model.remove(at);
-                        list.remove(links);
+                        List::remove(links);
                     } else {
                         model.push_back(index);
                         list.push_back(links);

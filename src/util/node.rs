@@ -206,6 +206,39 @@ impl LocalQueue {
         }
     }
 
+    /// Hands out at most `limit` nodes, oldest first, each to `run`, also those that `run` adds; how
+    /// many it were.
+    #[inline]
+    pub(crate) fn drain(&self, limit: usize, mut run: impl FnMut(NonNull<Node>)) -> usize {
+        let mut left = limit;
+        while left > 0 && !self.is_empty() {
+            let last = self.tail.get();
+            let mut next = self.head.replace(ptr::null_mut());
+            while let Some(node) = NonNull::new(next) {
+                if left == 0 {
+                    self.put_back(node, last);
+                    break;
+                }
+                left -= 1;
+                // SAFETY: a queued node is alive and its link belongs to this queue (INV-NODE-1,
+                // INV-NODE-2); it is handed out here and not touched after this line.
+                next = unsafe { Node::next(node) };
+                run(node);
+            }
+        }
+        limit - left
+    }
+
+    /// Puts a chain that was taken out before all others.
+    #[cold]
+    fn put_back(&self, first: NonNull<Node>, last: *mut Node) {
+        let later = Self {
+            head: Cell::new(self.head.replace(first.as_ptr())),
+            tail: Cell::new(self.tail.replace(last)),
+        };
+        self.append(later);
+    }
+
     /// Moves all nodes to a new queue and leaves this one empty.
     #[cfg(test)]
     pub(crate) fn take(&self) -> Self {
@@ -222,11 +255,12 @@ impl LocalQueue {
     /// `first` leads to `last`, the link of `last` is null, and the nodes are handed over to this
     /// queue under INV-NODE-1.
     unsafe fn link(&self, first: *mut Node, last: *mut Node) {
-        match NonNull::new(self.tail.get()) {
+        if self.is_empty() {
+            self.head.set(first);
+        } else {
             // SAFETY: the queue is not empty, so `tail` is a queued node: alive, its link ours
             // (INV-NODE-1, INV-NODE-2), for this one write.
-            Some(tail) if !self.is_empty() => unsafe { Node::set_next(tail, first) },
-            _ => self.head.set(first),
+            unsafe { Node::set_next(NonNull::new_unchecked(self.tail.get()), first) };
         }
         self.tail.set(last);
     }

@@ -163,15 +163,18 @@ impl Server {
         1024 * kibibytes.expect("proc_pid_status(5) has it")
     }
 
-    /// The processor time that it has used.
-    pub(crate) fn processor_time(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
-        let stat = stat.expect("it runs");
-        // proc_pid_stat(5): behind the name, which is in brackets; fields 14 and 15, in ticks of 10 ms.
-        let (_, fields) = stat.rsplit_once(')').expect("a name");
-        let ticks = fields.split_whitespace().skip(11).take(2);
-        let ticks = ticks.map(|field| field.parse::<u64>().expect("a number"));
-        Duration::from_millis(10 * ticks.sum::<u64>())
+    /// How long its threads ran, or wanted to: on a busy machine they may have to wait.
+    pub(crate) fn busy_time(&self) -> Duration {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
+        let nanos = tasks.map(|task| {
+            let task = task.expect("a thread").path();
+            let stat = fs::read_to_string(task.join("schedstat")).expect("its times");
+            // Documentation/scheduler/sched-stats.rst: running, waiting to run, how often.
+            let fields = stat.split_whitespace().take(2);
+            let fields = fields.map(|field| field.parse::<u64>().expect("a number"));
+            fields.sum::<u64>()
+        });
+        Duration::from_nanos(nanos.sum())
     }
 }
 

@@ -270,7 +270,7 @@ fn accept_raced_by_stop_loses_no_connection_and_no_descriptor() {
         let addr = address(&listener);
         // The clients close by a reset, so no port stays in use.
         race(500, &listener, || {
-            reset(TcpStream::connect(addr).expect("connect"))
+            reset(TcpStream::connect(addr).expect("connect"));
         });
     });
 }

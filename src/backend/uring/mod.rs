@@ -88,8 +88,8 @@ pub struct Uring {
     /// The kernel sets a flag when it has completions to produce: it does not with a thread of its
     /// own, or when devices are polled.
     tells: bool,
-    /// Requests without completion, counted for rings that poll.
-    at_kernel: Cell<usize>,
+    /// Completions that were reaped.
+    reaped: Cell<u64>,
     /// Wake-ups that were taken out of the eventfd.
     wakes_seen: Cell<u64>,
     setup: setup::Setup,
@@ -235,9 +235,14 @@ impl Uring {
         self.armed.get()
     }
 
+    /// Whether the kernel has requests; for rings that poll, on which every entry has one completion.
+    fn has_requests(&self) -> bool {
+        self.counters.get().submitted > self.reaped.get()
+    }
+
     /// Sleeps on the eventfd while nothing is at the kernel, for rings that poll for completions.
     fn pause(&self, wait: Wait) {
-        if self.at_kernel.get() > 0 {
+        if self.has_requests() {
             return;
         }
         let timeout = match wait {
@@ -309,7 +314,7 @@ unsafe impl Backend for Uring {
             sqpoll: options.sqpoll.is_some(),
             iopoll: options.iopoll,
             tells: setup.sets_flag() && !options.iopoll,
-            at_kernel: Cell::new(0),
+            reaped: Cell::new(0),
             wakes_seen: Cell::new(0),
             setup,
             write_flags: setup::write_flags(),
@@ -326,12 +331,7 @@ unsafe impl Backend for Uring {
 
     #[inline(always)]
     unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
-        let accepted =
-            self.push(&encode::encode(request, self.write_flags).user_data(user_data(slot)));
-        if self.iopoll && accepted {
-            self.at_kernel.set(self.at_kernel.get() + 1);
-        }
-        accepted
+        self.push(&encode::encode(request, self.write_flags).user_data(user_data(slot)))
     }
 
     unsafe fn cancel(&self, slot: NonNull<CompletionSlot<Self>>) -> bool {
@@ -373,37 +373,46 @@ unsafe impl Backend for Uring {
 
     #[inline]
     fn reap(&self, limit: usize) -> usize {
-        // SAFETY: not used after this line.
-        unsafe { self.queues() }.completion.sync();
-        let mut count = 0;
-        while count < limit {
-            // SAFETY: the entry is copied out before the handler runs.
-            let next = unsafe { self.queues() }.completion.next();
+        // SAFETY: not used after this block.
+        let count = unsafe {
+            let completion = &mut self.queues().completion;
+            completion.sync();
+            completion.len().min(limit)
+        };
+        let mut own = 0;
+        for _ in 0..count {
+            // SAFETY: the entry is copied out before the handler runs. As many entries as we take were
+            //         there at the start, and nobody else takes any.
+            let next = unsafe {
+                let completion = &mut self.queues().completion;
+                std::hint::assert_unchecked(!CompletionQueue::is_empty(completion));
+                completion.next()
+            };
             let Some(entry) = next else { break };
-            count += 1;
             let completion = Completion {
                 result: entry.result(),
                 flags: entry.flags(),
             };
             let user_data = entry.user_data();
             if user_data >= SLOT_MIN {
-                if self.iopoll {
-                    self.at_kernel.set(self.at_kernel.get() - 1);
-                }
                 let slot: *mut CompletionSlot<Self> =
                     std::ptr::with_exposed_provenance_mut(user_data_address(user_data));
                 // SAFETY: the address is that of a slot in flight (INV-RING-2), whose one
                 //         completion this is; no view of the queues is in use.
                 unsafe { CompletionSlot::complete(NonNull::new_unchecked(slot), completion) };
-            } else if user_data == WAKE && !io_uring::cqueue::more(completion.flags) {
-                self.armed.set(false);
+            } else {
+                own += 1;
+                if user_data == WAKE && !io_uring::cqueue::more(completion.flags) {
+                    self.armed.set(false);
+                }
             }
         }
         if count > 0 {
             // SAFETY: not used after this line.
             unsafe { self.queues() }.completion.sync();
+            self.reaped.set(self.reaped.get() + count as u64);
         }
-        count
+        count - own
     }
 
     #[inline]
@@ -418,7 +427,7 @@ unsafe impl Backend for Uring {
 
     #[inline]
     fn wants_enter(&self) -> bool {
-        self.has_unsubmitted() || self.is_flagged() || (self.iopoll && self.at_kernel.get() > 0)
+        self.has_unsubmitted() || self.is_flagged() || (self.iopoll && self.has_requests())
     }
 
     #[inline]

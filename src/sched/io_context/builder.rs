@@ -113,7 +113,7 @@ impl<B: Backend> IoContextBuilder<B> {
             return invalid("turn_limit must be at least 1: with 0 the loop would do nothing");
         }
         let backend = B::new(&self.options)?;
-        Ok(IoContext::from_core(Core::new(self.options, backend)))
+        Ok(IoContext::from_core(Core::boxed(self.options, backend)))
     }
 }
 

@@ -58,8 +58,11 @@ pub struct Core<B: Backend> {
     pub(super) incoming: LocalQueue,
     pub(super) timers: TimerHeap,
     pub(super) clock: Clock,
-    /// Operations at the kernel that can be cancelled.
+    /// Operations at the kernel that can be cancelled, but those in the list of a `HomeSource`.
     pub(super) in_flight: List,
+    /// The home sources of this context.
+    pub(super) homes: List,
+    /// All operations at the kernel; those whose completions are being handed out are still counted.
     pub(super) in_flight_count: Cell<usize>,
     /// Operations that wait for room.
     pub(super) backlog: List,
@@ -71,13 +74,24 @@ pub struct Core<B: Backend> {
     pub(super) nested: Cell<bool>,
     /// The inbox was told that we sleep, because another loop waits for us.
     pub(super) nested_asleep: Cell<bool>,
-    /// The loop is in a turn.
-    pub(super) turning: Cell<bool>,
+    /// What keeps operations from going straight to the kernel: bits of [`hurdle`].
+    hurdles: Cell<u8>,
     /// A consumer drives the loop.
     pub(super) driven: Cell<bool>,
-    /// The context is being dropped, or shut down: everything is cancelled as soon as it starts.
-    pub(super) draining: Cell<bool>,
     pub(super) metrics: Metrics,
+}
+
+/// What may keep an operation from going straight to the kernel. Usually nothing does, and one look at
+/// all of them says so.
+mod hurdle {
+    /// The loop is in no turn, so that a refusal has to be looked for.
+    pub(super) const OUTSIDE: u8 = 1;
+    /// Other operations wait for room.
+    pub(super) const BACKLOG: u8 = 2;
+    /// There is a limit to the operations in flight.
+    pub(super) const LIMIT: u8 = 4;
+    /// The context is being dropped, or shut down: everything is cancelled as soon as it starts.
+    pub(super) const DRAINING: u8 = 8;
 }
 
 /// Why new work from another thread was not taken.
@@ -90,7 +104,21 @@ pub(crate) enum Rejected {
 }
 
 impl<B: Backend> Core<B> {
-    pub(super) fn new(options: Options, backend: B) -> Self {
+    /// The core of a context, at its place.
+    pub(super) fn boxed(options: Options, backend: B) -> Box<Self> {
+        let core = Box::new(Self::new(options, backend));
+        for list in [&core.in_flight, &core.homes, &core.backlog, &core.cancels] {
+            // SAFETY: the core stays in its box.
+            unsafe { list.init() };
+        }
+        core
+    }
+
+    fn new(options: Options, backend: B) -> Self {
+        let limit = match options.in_flight_limit {
+            usize::MAX => 0,
+            _ => hurdle::LIMIT,
+        };
         Self {
             owner: thread_number::current(),
             inbox: Inbox::new(),
@@ -103,6 +131,7 @@ impl<B: Backend> Core<B> {
             timers: TimerHeap::new(),
             clock: Clock::new(),
             in_flight: List::new(),
+            homes: List::new(),
             in_flight_count: Cell::new(0),
             backlog: List::new(),
             cancels: List::new(),
@@ -110,9 +139,8 @@ impl<B: Backend> Core<B> {
             wakes_owed: Cell::new(0),
             nested: Cell::new(false),
             nested_asleep: Cell::new(false),
-            turning: Cell::new(false),
+            hurdles: Cell::new(hurdle::OUTSIDE | limit),
             driven: Cell::new(false),
-            draining: Cell::new(false),
             metrics: Metrics::new(),
         }
     }
@@ -187,11 +215,50 @@ impl<B: Backend> Core<B> {
 
     // ---- the owner thread ------------------------------------------------------------------
 
+    /// Whether nothing keeps an operation from going straight to the kernel.
+    #[inline]
+    pub(super) fn is_clear(&self) -> bool {
+        self.hurdles.get() == 0 || self.is_clear_outside()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn is_clear_outside(&self) -> bool {
+        self.hurdles.get() == hurdle::OUTSIDE && !self.is_stopping()
+    }
+
+    fn has_hurdle(&self, hurdle: u8) -> bool {
+        self.hurdles.get() & hurdle != 0
+    }
+
+    fn set_hurdle(&self, hurdle: u8, there: bool) {
+        let others = self.hurdles.get() & !hurdle;
+        self.hurdles.set(others | if there { hurdle } else { 0 });
+    }
+
+    /// Whether the loop is in a turn.
+    pub(super) fn is_turning(&self) -> bool {
+        !self.has_hurdle(hurdle::OUTSIDE)
+    }
+
+    pub(super) fn set_turning(&self, turning: bool) {
+        self.set_hurdle(hurdle::OUTSIDE, !turning);
+    }
+
+    /// Whether the context is being dropped, or shut down.
+    pub(super) fn is_draining(&self) -> bool {
+        self.has_hurdle(hurdle::DRAINING)
+    }
+
+    pub(super) fn set_draining(&self, draining: bool) {
+        self.set_hurdle(hurdle::DRAINING, draining);
+    }
+
     /// Whether work that starts now on the loop's thread is refused: the context is stopping and
     /// this is no continuation of work that runs on it, or everything ends.
     #[inline]
     pub(crate) fn refuses(&self) -> bool {
-        self.draining.get() || (!self.turning.get() && self.inbox.is_refusing())
+        !self.is_clear() && (self.is_draining() || (!self.is_turning() && self.is_stopping()))
     }
 
     pub(super) fn accept_again(&self) {
@@ -210,59 +277,88 @@ impl<B: Backend> Core<B> {
         self.clock.ticks_of(at)
     }
 
-    /// Starts `request` for `slot`, now or when there is room. `cancellable` says whether the
-    /// context should cancel it when it ends.
+    /// Starts `request` for `slot` if there is room; whether it is at the kernel. If so, the caller
+    /// puts it into the list in which it belongs, if any.
     ///
-    /// Returns whether it is at the kernel; if not, it waits in the backlog.
+    /// # Safety
+    ///
+    /// - Owner thread, and [`is_clear`](Self::is_clear) says so. `slot` and what `request` names keep INV-SLOT-1 from now on.
+    #[inline(always)]
+    pub(super) unsafe fn submit_clear(
+        &self,
+        slot: NonNull<CompletionSlot<B>>,
+        request: Request,
+    ) -> bool {
+        // SAFETY: the contract is the same.
+        let there = unsafe { self.backend.submit(slot, request) };
+        if there {
+            self.in_flight_count.set(self.in_flight_count.get() + 1);
+        }
+        there
+    }
+
+    /// As [`submit_clear`](Self::submit_clear), where something stands in the way: the operation may be the next
+    /// one all the same, or waits in the backlog.
     ///
     /// # Safety
     ///
     /// - Owner thread. `slot` and what `request` names keep INV-SLOT-1 from now on.
-    #[inline(always)]
-    pub(crate) unsafe fn submit(
+    #[cold]
+    pub(super) unsafe fn submit_or_wait(
         &self,
         slot: NonNull<CompletionSlot<B>>,
         request: Request,
-        cancellable: bool,
     ) -> bool {
-        if self.backlog.is_empty() && self.in_flight_count.get() < self.options.in_flight_limit {
-            // SAFETY: the contract is the same.
-            if unsafe { self.backend.submit(slot, request) } {
-                self.in_flight_count.set(self.in_flight_count.get() + 1);
-                if cancellable {
-                    // SAFETY: in no list, and in place until its completion (INV-LIST-1).
-                    unsafe { self.in_flight.push_back(slot.cast()) };
-                }
-                return true;
-            }
+        // SAFETY: the contract is the same.
+        let there = self.backlog.is_empty()
+            && self.has_room()
+            && unsafe { self.backend.submit(slot, request) };
+        if there {
+            self.in_flight_count.set(self.in_flight_count.get() + 1);
+        } else {
+            // SAFETY: in no list, and in place until its completion (INV-LIST-1).
+            unsafe { self.backlog.push_back(slot.cast()) };
+            self.set_hurdle(hurdle::BACKLOG, true);
         }
-        // SAFETY: as above.
-        unsafe { self.backlog.push_back(slot.cast()) };
-        false
+        there
+    }
+
+    /// Whether the limit on operations in flight allows another one.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_flight_count.get() < self.options.in_flight_limit
     }
 
     /// A request had its final completion.
     ///
     /// # Safety
     ///
-    /// - Owner thread; `slot` was submitted with this `cancellable` and is at the kernel.
+    /// - Owner thread; `slot` was submitted and is at the kernel; `listed` says whether it is in a
+    ///   list.
     #[inline]
-    pub(crate) unsafe fn completed(&self, slot: NonNull<CompletionSlot<B>>, cancellable: bool) {
-        self.in_flight_count.set(self.in_flight_count.get() - 1);
-        if cancellable {
-            // SAFETY: `submit` put it there.
-            unsafe { self.in_flight.remove(slot.cast()) };
+    pub(super) unsafe fn completed(slot: NonNull<CompletionSlot<B>>, listed: bool) {
+        if listed {
+            // SAFETY: it is in a list (contract).
+            unsafe { List::remove(slot.cast()) };
         }
     }
 
-    /// Takes an operation out of the backlog before it was started.
+    /// Hands out completions; how many.
+    #[inline]
+    pub(super) fn reap(&self, limit: usize) -> usize {
+        let count = self.backend.reap(limit);
+        self.in_flight_count.set(self.in_flight_count.get() - count);
+        count
+    }
+
+    /// Takes an operation out of the backlog.
     ///
     /// # Safety
     ///
     /// - Owner thread; `slot` is in the backlog.
-    pub(crate) unsafe fn leave_backlog(&self, slot: NonNull<CompletionSlot<B>>) {
+    pub(super) unsafe fn leave_backlog(&self, slot: NonNull<CompletionSlot<B>>) {
         // SAFETY: it is there (contract).
-        unsafe { self.backlog.remove(slot.cast()) };
+        unsafe { List::remove(slot.cast()) };
+        self.set_hurdle(hurdle::BACKLOG, !self.backlog.is_empty());
     }
 
     /// Whether nothing waits, runs or is queued.
@@ -301,7 +397,7 @@ impl<B: Backend> Core<B> {
 
     /// Whether a consumer drives the loop, or a turn is under way.
     pub(super) fn is_driven(&self) -> bool {
-        self.turning.get() || self.driven.get()
+        self.is_turning() || self.driven.get()
     }
 }
 

@@ -100,7 +100,7 @@ impl<'ctx, B: Backend> IoScheduler<'ctx, B> {
     /// A sender that lets the loop handle what else is ready, then completes on the loop's thread,
     /// without the kernel.
     pub const fn yield_now(self) -> Hop<Self> {
-        Hop::yielding(self)
+        Hop::new(self)
     }
 
     /// Asks the context to stop; see [`IoContext::request_stop`](crate::IoContext::request_stop).
@@ -119,7 +119,7 @@ impl<'ctx, B: Backend> LocalIoScheduler<'ctx, B> {
 
     /// A sender that lets the loop handle what else is ready, then completes, without the kernel.
     pub const fn yield_now(self) -> Hop<Self> {
-        Hop::yielding(self)
+        Hop::new(self)
     }
 
     /// The handle for other threads.
@@ -154,7 +154,7 @@ macro_rules! scheduler {
     ($Handle:ident, $bound_to_thread:literal) => {
         impl<'ctx, B: Backend> Scheduler for $Handle<'ctx, B> {
             type Schedule = IoSender<Self, Nop>;
-            type Transfer = Hop<IoScheduler<'ctx, B>>;
+            type Transfer = Hop<IoScheduler<'ctx, B>, false>;
             const BOUND_TO_THREAD: bool = $bound_to_thread;
 
             #[inline]
@@ -164,7 +164,7 @@ macro_rules! scheduler {
 
             #[inline]
             fn transfer(&self) -> Self::Transfer {
-                Hop::transferring(IoScheduler::new(self.core))
+                Hop::new(IoScheduler::new(self.core))
             }
 
             fn scheduler_ref(&self) -> Option<SchedulerRef<'_>> {

@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomPinned;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 
 use super::core::Core;
@@ -34,44 +34,35 @@ use crate::senders::concept::task::{Direct, Executor, Task};
 use crate::senders::stop::RawToken;
 use crate::util::node::{Node, Signal};
 
-/// The sender of a hop to an I/O context.
+/// The sender of a hop to an I/O context: a yield, which hears stop requests, or a transfer.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a sender does nothing until a consumer such as `IoContext::block_on` starts it"]
-pub struct Hop<H> {
+pub struct Hop<H, const YIELDS: bool = true> {
     handle: H,
-    stoppable: bool,
 }
 
-impl<H> Hop<H> {
-    pub(super) const fn yielding(handle: H) -> Self {
-        Self {
-            handle,
-            stoppable: true,
-        }
-    }
-
-    pub(super) const fn transferring(handle: H) -> Self {
-        Self {
-            handle,
-            stoppable: false,
-        }
+impl<H, const YIELDS: bool> Hop<H, YIELDS> {
+    pub(super) const fn new(handle: H) -> Self {
+        Self { handle }
     }
 }
 
 // SAFETY: the node is run exactly once by the loop, and completes the receiver as its last act.
-unsafe impl<H: Io> Sender for Hop<H> {
+unsafe impl<H: Io, const YIELDS: bool> Sender for Hop<H, YIELDS> {
     type Value = ();
     type Error = Infallible;
-    type Operation<R: Receiver<(), Infallible>> = HopOp<H, R>;
+    type Operation<R: Receiver<(), Infallible>> = HopOp<H, R, YIELDS>;
     const DEFERS: bool = true;
+    const STAYS: bool = H::LOCAL;
+    const LOOKS: bool = YIELDS;
 
     #[inline]
-    fn connect<R: Receiver<(), Infallible>>(self, receiver: R) -> HopOp<H, R> {
+    fn connect<R: Receiver<(), Infallible>>(self, receiver: R) -> HopOp<H, R, YIELDS> {
         HopOp {
-            node: Node::new(HopOp::<H, R>::ran),
+            node: Node::new(HopOp::<H, R, YIELDS>::ran),
             phase: Cell::new(Phase::Unstarted),
-            token: Cell::new(RawToken::NEVER),
-            hop: self,
+            token: Cell::new(MaybeUninit::uninit()),
+            handle: self.handle,
             receiver: ManuallyDrop::new(receiver),
             _pinned: PhantomPinned,
         }
@@ -79,7 +70,7 @@ unsafe impl<H: Io> Sender for Hop<H> {
 }
 
 // SAFETY: started on the context's thread, to which the handle is bound, and run by the loop there.
-unsafe impl<B: Backend> LocalSender for Hop<LocalIoScheduler<'_, B>> {}
+unsafe impl<B: Backend, const YIELDS: bool> LocalSender for Hop<LocalIoScheduler<'_, B>, YIELDS> {}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -90,31 +81,31 @@ enum Phase {
 
 /// The operation state of [`Hop`].
 #[repr(C)] // The node comes first: its address is the address of the operation.
-pub struct HopOp<H, R> {
+pub struct HopOp<H, R, const YIELDS: bool = true> {
     node: Node,
     phase: Cell<Phase>,
-    token: Cell<RawToken>,
-    hop: Hop<H>,
+    /// The receiver's token; initialised by the start of a yield.
+    token: Cell<MaybeUninit<RawToken>>,
+    handle: H,
     receiver: ManuallyDrop<R>,
     _pinned: PhantomPinned,
 }
 
-impl<H: Io, R: Receiver<(), Infallible>> HopOp<H, R> {
+impl<H: Io, R: Receiver<(), Infallible>, const YIELDS: bool> HopOp<H, R, YIELDS> {
     /// The loop runs the node.
     ///
     /// # Safety
     ///
     /// - `node` is that of a waiting operation of this type.
     #[inline]
-    unsafe fn ran(node: NonNull<Node>, _: Signal) {
+    unsafe fn ran(node: NonNull<Node>, signal: Signal) {
         let this: *mut Self = node.as_ptr().cast();
         // SAFETY: waiting, so alive, with its receiver and its token's source; taken once.
         let (stopped, receiver) = unsafe {
             (*this).phase.set(Phase::Over);
-            let hop = &raw const (*this).hop;
+            let asked = || (*this).token.get().assume_init().stop_requested();
             (
-                (*this).token.get().stop_requested()
-                    || ((*hop).stoppable && (*hop).handle.core().draining.get()),
+                YIELDS && (signal == Signal::Stop || asked()),
                 ManuallyDrop::take(&mut *(&raw mut (*this).receiver)),
             )
         };
@@ -126,19 +117,22 @@ impl<H: Io, R: Receiver<(), Infallible>> HopOp<H, R> {
     }
 }
 
-impl<H: Io, R: Receiver<(), Infallible>> OperationState for HopOp<H, R> {
+impl<H: Io, R: Receiver<(), Infallible>, const YIELDS: bool> OperationState
+    for HopOp<H, R, YIELDS>
+{
+    const SPENT: bool = true;
+
     #[inline]
     unsafe fn start(this: *mut Self) {
         // SAFETY: alive and this thread's until the node is queued; in place until it was run.
         unsafe {
-            let hop = &raw const (*this).hop;
-            if (*hop).stoppable {
+            if YIELDS {
                 let token = (*(&raw const (*this).receiver)).env().stop_token();
-                (*this).token.set(token.erase());
+                (*this).token.set(MaybeUninit::new(token.erase()));
             }
             (*this).phase.set(Phase::Waiting);
             let node = NonNull::new_unchecked(this.cast());
-            let handle = (*hop).handle;
+            let handle = (*this).handle;
             if handle.is_home() {
                 handle.core().ready.push_back(node);
             } else {
@@ -148,7 +142,7 @@ impl<H: Io, R: Receiver<(), Infallible>> OperationState for HopOp<H, R> {
     }
 }
 
-impl<H, R> Drop for HopOp<H, R> {
+impl<H, R, const YIELDS: bool> Drop for HopOp<H, R, YIELDS> {
     #[inline]
     fn drop(&mut self) {
         match self.phase.get() {
@@ -160,7 +154,7 @@ impl<H, R> Drop for HopOp<H, R> {
     }
 }
 
-impl<H, R> fmt::Debug for HopOp<H, R> {
+impl<H, R, const YIELDS: bool> fmt::Debug for HopOp<H, R, YIELDS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HopOp").finish_non_exhaustive()
     }

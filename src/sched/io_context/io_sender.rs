@@ -74,6 +74,8 @@ unsafe impl<H: Io, K: Kind> Sender for IoSender<H, K> {
     type Value = K::Value;
     type Error = io::Error;
     type Operation<R: Receiver<K::Value, io::Error>> = IoOp<H, K, R>;
+    const STAYS: bool = H::LOCAL;
+    const LOOKS: bool = true;
 
     #[inline]
     fn connect<R: Receiver<K::Value, io::Error>>(self, receiver: R) -> IoOp<H, K, R> {

@@ -13,6 +13,7 @@ mod builder;
 mod clock;
 pub(crate) mod core;
 pub(crate) mod handle;
+mod home_source;
 pub(crate) mod hop;
 pub(crate) mod io_sender;
 mod kind;
@@ -138,9 +139,9 @@ impl IoContext {
 }
 
 impl<B: Backend> IoContext<B> {
-    pub(crate) fn from_core(core: Core<B>) -> Self {
+    pub(crate) fn from_core(core: Box<Core<B>>) -> Self {
         Self {
-            core: Box::new(core),
+            core,
             _thread_bound: PhantomData,
         }
     }

@@ -30,6 +30,10 @@
 //!
 //! # Cancellation
 //!
+//! At the kernel, an operation whose token is of a home source of its context is in that source's list,
+//! and the source asks it to stop (`home_source`). Any other operation with a token has a stop link,
+//! which is made when the request has been submitted, or the operation queued, and asks it.
+//!
 //! Stop before start completes stopped inline, and the kernel is not touched. Stop in the inbox or
 //! in the backlog completes stopped without the kernel. Stop at the kernel sends a cancel, and the
 //! result decides: success is delivered as a value, `ECANCELED` and interruptions as stopped.
@@ -50,33 +54,47 @@ use std::marker::PhantomPinned;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
+mod finish;
+mod start;
+mod wait;
+
+use super::core::Core;
 use super::handle::Io;
 pub use super::kind::{Ending, Kind, Progress};
-use super::stop_link::StopLink;
-use super::verdict::{Verdict, final_verdict, verdict};
+use super::stop_link::{Listener, StopLink};
 use crate::abort::abort;
-use crate::backend::request::Request;
-use crate::backend::slot::{Completion, CompletionSlot, SlotTable};
-use crate::senders::concept::operation::OperationState;
-use crate::senders::concept::outcome::Outcome;
-use crate::senders::concept::panic::{Panic, catch};
+use crate::backend::slot::{CompletionSlot, SlotTable};
+use crate::senders::concept::panic::Panic;
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::stop::RawToken;
-use crate::util::node::{Node, Signal};
+use crate::util::node::Node;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Unstarted,
+    /// The kind was prepared, the start goes on.
+    Prepared,
+    /// The kind was prepared, and ended by that: how is kept.
+    PreparedEnded,
     Queued,
     /// Queued only to be completed at home: how it ends is known.
     QueuedEnded,
     Starting,
-    StopWanted,
     Backlogged,
     AtKernel,
     Ready,
     AwaitsNode,
     Over,
+}
+
+/// What changes while an operation runs; together, so that it is written together.
+#[repr(C, align(4))]
+struct Progressing {
+    phase: Cell<Phase>,
+    /// The link is armed.
+    listening: Cell<bool>,
+    retries: Cell<u8>,
+    _spare: u8,
 }
 
 /// How often one result that asks for a retry is retried at once, before it counts as an error.
@@ -86,19 +104,18 @@ const RETRIES_MAX: u8 = 32;
 #[repr(C)] // The slot comes first: its address is the address of the operation (INV-SLOT-3).
 pub struct IoOp<H: Io, K, R> {
     slot: CompletionSlot<H::Backend>,
-    /// The link is armed.
-    listening: Cell<bool>,
-    phase: Cell<Phase>,
-    retries: Cell<u8>,
+    now: Progressing,
     handle: H,
     kind: UnsafeCell<ManuallyDrop<K>>,
     receiver: UnsafeCell<ManuallyDrop<R>>,
+    /// The token of the receiver, from the start on if the operation can be cancelled.
+    token: Cell<MaybeUninit<RawToken>>,
     // What may stay uninitialised comes last, so that the rest is written together.
     /// Initialised when the operation is queued, in the inbox or as ready.
     node: UnsafeCell<MaybeUninit<Node>>,
     /// Initialised when `listening` is set: an operation that nobody can stop has none.
     link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
-    /// What to complete with, while `QueuedEnded` or `AwaitsNode`; otherwise uninitialised.
+    /// What to complete with, while `PreparedEnded`, `QueuedEnded` or `AwaitsNode`; otherwise uninitialised.
     kept: UnsafeCell<MaybeUninit<Result<Ending, Panic>>>,
     _pinned: PhantomPinned,
 }
@@ -118,9 +135,13 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             slot: CompletionSlot::new(Self::TABLE),
             node: UnsafeCell::new(MaybeUninit::uninit()),
             link: UnsafeCell::new(MaybeUninit::uninit()),
-            listening: Cell::new(false),
-            phase: Cell::new(Phase::Unstarted),
-            retries: Cell::new(0),
+            now: Progressing {
+                phase: Cell::new(Phase::Unstarted),
+                listening: Cell::new(false),
+                retries: Cell::new(0),
+                _spare: 0,
+            },
+            token: Cell::new(MaybeUninit::uninit()),
             kept: UnsafeCell::new(MaybeUninit::uninit()),
             handle,
             kind: UnsafeCell::new(ManuallyDrop::new(kind)),
@@ -128,9 +149,6 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
             _pinned: PhantomPinned,
         }
     }
-
-    // Functions that take `this` require a started, incomplete operation, on the loop's thread
-    // unless they say otherwise; the operation may be gone when they return.
 
     /// Whether the link is armed.
     ///
@@ -140,7 +158,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     #[inline]
     unsafe fn hears(this: *mut Self) -> bool {
         // SAFETY: alive.
-        K::CANCELLABLE && unsafe { (*this).listening.get() }
+        K::CANCELLABLE && unsafe { (*this).now.listening.get() }
     }
 
     /// The operation with this slot.
@@ -164,20 +182,33 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
     }
 
+    /// The token of the receiver; none for an operation that cannot be cancelled.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is a started, incomplete operation of this type.
+    #[inline]
+    unsafe fn token(this: *mut Self) -> RawToken {
+        if !K::CANCELLABLE {
+            return RawToken::NEVER;
+        }
+        // SAFETY: alive; written by `start`.
+        unsafe { (*this).token.get().assume_init() }
+    }
+
     /// Makes the stop link and arms it with `token`; any thread, in `start`, or the loop's.
     ///
     /// # Safety
     ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
+    /// - `this` is a started, incomplete operation of this type that is not listening.
     #[inline]
     unsafe fn listen(this: *mut Self, token: RawToken, submitting: bool) {
         // SAFETY: not listening, so the place of the link is free; in place until the end, which
         //         disarms it (INV-STOP-1). `listening` is set before a callback may run.
         unsafe {
-            Self::link(this).write(StopLink::new(Self::act));
-            (*this).listening.set(true);
-            let core = (*(&raw const (*this).handle)).core();
-            StopLink::arm(Self::link(this), core, token, submitting);
+            Self::link(this).write(StopLink::new::<Self>(submitting));
+            (*this).now.listening.set(true);
+            StopLink::arm(Self::link(this), token);
         }
     }
 
@@ -206,390 +237,29 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         // SAFETY: the first field, with the provenance of the whole.
         unsafe { NonNull::new_unchecked(this.cast()) }
     }
-
-    /// Submits the next request.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[inline(always)]
-    unsafe fn submit(this: *mut Self) {
-        // SAFETY: nothing is at the kernel, so the kind may be borrowed (INV-OP-2); slot and what
-        //         the request names stay in place until the completion (INV-OP-1).
-        unsafe {
-            let request = (*(*this).kind.get()).request();
-            let core = (*(&raw const (*this).handle)).core();
-            let there = core.submit(Self::slot(this), request, K::CANCELLABLE);
-            (*this).phase.set(if there {
-                Phase::AtKernel
-            } else {
-                Phase::Backlogged
-            });
-            if core.draining.get() {
-                Self::cancelled_by_context(Self::slot(this));
-            }
-        }
-    }
-
-    /// The request again, for a slot that waited for room.
-    ///
-    /// # Safety
-    ///
-    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    unsafe fn request_again(slot: NonNull<CompletionSlot<H::Backend>>) -> Request {
-        // SAFETY: in the backlog, so not at the kernel: the kind may be borrowed (INV-OP-2).
-        unsafe { (*(*Self::of_slot(slot)).kind.get()).request() }
-    }
-
-    /// There was room: the request is at the kernel.
-    ///
-    /// # Safety
-    ///
-    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    unsafe fn started(slot: NonNull<CompletionSlot<H::Backend>>) -> bool {
-        // SAFETY: it was in the backlog, so it is alive.
-        unsafe { (*Self::of_slot(slot)).phase.set(Phase::AtKernel) };
-        K::CANCELLABLE
-    }
-
-    /// The kernel's final result.
-    ///
-    /// # Safety
-    ///
-    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    #[inline]
-    unsafe fn completed(slot: NonNull<CompletionSlot<H::Backend>>, completion: Completion) {
-        // SAFETY: at the kernel until now (INV-SLOT-2), so alive; from here on the kind may be
-        //         borrowed again (INV-OP-2).
-        unsafe {
-            let this = Self::of_slot(slot);
-            let core = (*(&raw const (*this).handle)).core();
-            core.completed(slot, K::CANCELLABLE);
-            (*this).phase.set(Phase::Starting);
-            match u32::try_from(completion.result) {
-                Ok(result) => Self::succeeded(this, result),
-                Err(_) => Self::refused(this, completion.result),
-            }
-        }
-    }
-
-    /// A request had this result.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[inline(always)]
-    unsafe fn succeeded(this: *mut Self, result: u32) {
-        // SAFETY: alive, and nothing at the kernel.
-        unsafe {
-            (*this).retries.set(0);
-            let kind = (*this).kind.get();
-            match catch(|| (*kind).advance(result)) {
-                Ok(Progress::Done) => Self::end(this, Ok(Ending::Success(result))),
-                Ok(Progress::More) => Self::go_on(this),
-                Err(payload) => Self::end_early(this, Err(payload)),
-            }
-        }
-    }
-
-    /// A request had this result, which is less than zero.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[cold]
-    unsafe fn refused(this: *mut Self, result: i32) {
-        // SAFETY: alive, and nothing at the kernel, so the kind may be borrowed (INV-OP-2).
-        unsafe {
-            let meaning = if K::FINAL {
-                final_verdict(result)
-            } else {
-                verdict(result).seen_by(|error| (*(*this).kind.get()).refused(error))
-            };
-            match meaning {
-                Verdict::Success(result) => Self::succeeded(this, result),
-                Verdict::Cancelled => Self::end_early(this, Ok(Ending::Stopped)),
-                Verdict::Step => Self::go_on(this),
-                Verdict::Interrupted(error) if (*this).retries.get() == RETRIES_MAX => {
-                    Self::end_early(this, Ok(Ending::Failure(error)));
-                }
-                Verdict::Interrupted(_) => {
-                    (*this).retries.set((*this).retries.get() + 1);
-                    Self::go_on(this);
-                }
-                Verdict::Failure(error) => Self::end_early(this, Ok(Ending::Failure(error))),
-            }
-        }
-    }
-
-    /// Makes the next request, unless stop was requested meanwhile or the context ends.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[inline]
-    unsafe fn go_on(this: *mut Self) {
-        // SAFETY: alive, armed if cancellable, and nothing at the kernel.
-        unsafe {
-            let draining = (*(&raw const (*this).handle)).core().draining.get();
-            let asked = || Self::hears(this) && StopLink::stop_requested(Self::link(this));
-            if K::CANCELLABLE && (draining || asked()) {
-                Self::end_early(this, Ok(Ending::Stopped));
-            } else {
-                Self::submit(this);
-            }
-        }
-    }
-
-    /// As [`end`](Self::end), for endings that are not worth being inlined.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[cold]
-    unsafe fn end_early(this: *mut Self, ending: Result<Ending, Panic>) {
-        // SAFETY: the contract is the same.
-        unsafe { Self::end(this, ending) }
-    }
-
-    /// Completes, now or when the stop link's node has arrived.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[inline(always)]
-    unsafe fn end(this: *mut Self, ending: Result<Ending, Panic>) {
-        // SAFETY: alive; nothing at the kernel, in no list.
-        unsafe {
-            if Self::hears(this) && StopLink::disarm(Self::link(this)) {
-                (*this).phase.set(Phase::AwaitsNode);
-                (*(*this).kept.get()).write(ending);
-                return;
-            }
-            Self::deliver(this, ending);
-        }
-    }
-
-    /// Moves kind and receiver out: the operation is over.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[inline]
-    unsafe fn take(this: *mut Self) -> (K, R) {
-        // SAFETY: incomplete, so both are there; `Over` keeps them from being taken again. Any
-        //         thread: start, before anybody else knew, or the loop's.
-        unsafe {
-            (*this).phase.set(Phase::Over);
-            (
-                ManuallyDrop::take(&mut *(*this).kind.get()),
-                ManuallyDrop::take(&mut *(*this).receiver.get()),
-            )
-        }
-    }
-
-    /// As [`deliver`](Self::deliver), for outcomes that are not worth being inlined.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[cold]
-    unsafe fn deliver_early(this: *mut Self, ending: Result<Ending, Panic>) {
-        // SAFETY: the contract is the same.
-        unsafe { Self::deliver(this, ending) }
-    }
-
-    /// Completes the receiver.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    #[inline(always)]
-    unsafe fn deliver(this: *mut Self, ending: Result<Ending, Panic>) {
-        // SAFETY: disarmed, so nobody else holds the address.
-        let (kind, receiver) = unsafe { Self::take(this) };
-        match ending {
-            Ok(ending) => match catch(move || kind.finish(ending)) {
-                Ok(outcome) => outcome.deliver(receiver),
-                Err(payload) => receiver.set_panicked(payload),
-            },
-            Err(payload) => Outcome::Panicked(payload).finish(receiver, kind),
-        }
-    }
-
-    /// The node was run: taken from the inbox, or from the ready queue.
-    ///
-    /// # Safety
-    ///
-    /// - `node` is that of a started, incomplete operation of this type, taken from its queue.
-    unsafe fn ran(node: NonNull<Node>, _: Signal) {
-        // SAFETY: the node is a field of a started operation that waits for this.
-        unsafe {
-            let this: *mut Self = node.as_ptr().byte_sub(offset_of!(Self, node)).cast();
-            match (*this).phase.get() {
-                Phase::Queued => {
-                    let core = (*(&raw const (*this).handle)).core();
-                    core.taken_new();
-                    (*this).phase.set(Phase::Starting);
-                    // Not begun when the context was asked to stop: it does not begin any more.
-                    let claimed = !Self::hears(this) || StopLink::claim(Self::link(this));
-                    if claimed && !core.is_stopping() {
-                        Self::submit(this);
-                    } else {
-                        Self::end_early(this, Ok(Ending::Stopped));
-                    }
-                }
-                Phase::QueuedEnded => {
-                    (*(&raw const (*this).handle)).core().taken_new();
-                    (*this).phase.set(Phase::Starting);
-                    if Self::hears(this) {
-                        // It has ended already; a stop request changes nothing.
-                        StopLink::claim(Self::link(this));
-                    }
-                    Self::end_early(this, (*(*this).kept.get()).assume_init_read());
-                }
-                Phase::Ready => Self::end_early(this, Ok(Ending::Stopped)),
-                _ => abort("an operation was taken from a queue in which it was not"),
-            }
-        }
-    }
-
-    /// Stop was requested, on the loop's thread or as told by another.
-    ///
-    /// # Safety
-    ///
-    /// - `link` is that of a started, incomplete operation of this type; the loop's thread.
-    unsafe fn act(link: NonNull<StopLink<H::Backend>>) {
-        // SAFETY: the link is a field of a started, incomplete operation.
-        unsafe { Self::stop(link.as_ptr().byte_sub(offset_of!(Self, link)).cast()) }
-    }
-
-    /// Ends early.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    unsafe fn stop(this: *mut Self) {
-        // SAFETY: a started, incomplete operation, on the loop's thread.
-        unsafe {
-            match (*this).phase.get() {
-                Phase::Starting => (*this).phase.set(Phase::StopWanted),
-                Phase::Backlogged => {
-                    let core = (*(&raw const (*this).handle)).core();
-                    core.leave_backlog(Self::slot(this));
-                    (*this).phase.set(Phase::Ready);
-                    core.ready.push_back(Self::make_node(this));
-                }
-                Phase::AtKernel => {
-                    if !(*this).listening.get() {
-                        Self::listen(this, RawToken::NEVER, false);
-                    }
-                    StopLink::cancel_later(Self::link(this), Self::slot(this));
-                }
-                // Written when the phase was entered, which is left here.
-                Phase::AwaitsNode => {
-                    Self::deliver_early(this, (*(*this).kept.get()).assume_init_read());
-                }
-                Phase::Over => abort("a stop request outlived its operation"),
-                _ => {}
-            }
-        }
-    }
-
-    /// The context ends: as if stop had been requested.
-    ///
-    /// # Safety
-    ///
-    /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    unsafe fn cancelled_by_context(slot: NonNull<CompletionSlot<H::Backend>>) {
-        // SAFETY: the operation is alive, in the backlog or at the kernel.
-        unsafe {
-            let this = Self::of_slot(slot);
-            if K::CANCELLABLE || (*this).phase.get() == Phase::Backlogged {
-                Self::stop(this);
-            }
-        }
-    }
-
-    /// Starts on another thread: through the inbox. `early` is how it ended before the kernel was
-    /// asked, which is told on the loop's thread like everything else.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is an operation that is being started on another thread than the loop's.
-    #[cold]
-    unsafe fn start_remote(this: *mut Self, token: RawToken, early: Option<Result<Ending, Panic>>) {
-        // SAFETY: the operation is this thread's until it is queued; then it is the loop's.
-        unsafe {
-            let handle = (*this).handle;
-            (*this).phase.set(Phase::Queued);
-            let ended = early.is_some();
-            if let Some(ending) = early {
-                (*(*this).kept.get()).write(ending);
-                (*this).phase.set(Phase::QueuedEnded);
-            }
-            if K::CANCELLABLE && !token.is_never() {
-                Self::listen(this, token, true);
-            }
-            let rejected = match handle.core().push_new(Self::make_node(this)) {
-                Ok(()) => return,
-                Err(rejected) => rejected,
-            };
-            if Self::hears(this) {
-                StopLink::disarm_unqueued(Self::link(this));
-            }
-            let ending = match ended.then(|| (*(*this).kept.get()).assume_init_read()) {
-                Some(Err(payload)) => Err(payload),
-                _ => Ok(rejected.into_ending()),
-            };
-            Self::deliver(this, ending);
-        }
-    }
 }
 
-impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H, K, R> {
-    #[inline(always)]
-    unsafe fn start(this: *mut Self) {
-        // SAFETY: the operation is alive, unstarted, and this thread's; in place for good.
-        unsafe {
-            let env = (*(*this).receiver.get()).env();
-            let token = env.stop_token();
-            let handle = (*this).handle;
-            let home = handle.is_home();
-            if token.stop_requested() || (home && handle.core().refuses()) {
-                return Self::deliver_early(this, Ok(Ending::Stopped));
-            }
-            let kind = (*this).kind.get();
-            let early = match catch(|| (*kind).prepare()) {
-                Ok(Ok(Progress::More)) => None,
-                Ok(Ok(Progress::Done)) => Some(Ok(Ending::Success(0))),
-                Ok(Err(error)) => Some(Ok(Ending::Failure(error))),
-                Err(payload) => Some(Err(payload)),
-            };
-            let token = token.erase();
-            if !home {
-                return Self::start_remote(this, token, early);
-            }
-            if let Some(ending) = early {
-                return Self::deliver(this, ending);
-            }
-            (*this).phase.set(Phase::Starting);
-            if K::CANCELLABLE && !token.is_never() {
-                Self::listen(this, token, false);
-                if (*this).phase.get() == Phase::StopWanted {
-                    (*this).phase.set(Phase::Starting);
-                    return Self::end_early(this, Ok(Ending::Stopped));
-                }
-            }
-            Self::submit(this);
-        }
+// SAFETY: the link lies there, and is in place while it is armed, as its operation is (INV-OP-1).
+unsafe impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> Listener for IoOp<H, K, R> {
+    type Backend = H::Backend;
+    const LINK: usize = offset_of!(Self, link);
+
+    unsafe fn core<'a>(this: *mut Self) -> &'a Core<H::Backend> {
+        // SAFETY: alive (contract); the core outlives its operations, and what the handle refers to
+        //         does not depend on where the handle is.
+        unsafe { &*(&raw const *(*(&raw const (*this).handle)).core()) }
+    }
+
+    unsafe fn act(this: *mut Self) {
+        // SAFETY: a started, incomplete operation, on the loop's thread.
+        unsafe { Self::stop(this) }
     }
 }
 
 impl<H: Io, K, R> Drop for IoOp<H, K, R> {
     #[inline]
     fn drop(&mut self) {
-        match self.phase.get() {
+        match self.now.phase.get() {
             Phase::Over => {}
             Phase::Unstarted => {
                 // SAFETY: never started: both are there, and nobody else has them.
@@ -606,7 +276,7 @@ impl<H: Io, K, R> Drop for IoOp<H, K, R> {
 impl<H: Io, K, R> fmt::Debug for IoOp<H, K, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IoOp")
-            .field("phase", &self.phase.get())
+            .field("phase", &self.now.phase.get())
             .finish_non_exhaustive()
     }
 }

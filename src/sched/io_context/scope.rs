@@ -30,6 +30,7 @@ use self::wait_below::{WaitBelow, Waiter};
 use super::IoContext;
 use super::core::Core;
 use super::handle::{IoScheduler, LocalIoScheduler};
+use super::home_source::HomeSource;
 use super::hop::executor_of;
 use crate::abort::AbortGuard;
 use crate::backend::Backend;
@@ -40,7 +41,7 @@ use crate::senders::concept::operation::OperationState;
 use crate::senders::concept::panic::{Panic, catch, discard_payload};
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::sender::Sender;
-use crate::senders::stop::{StopSource, StopToken};
+use crate::senders::stop::StopToken;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::util::list::List;
 use crate::util::node::{Node, Signal};
@@ -49,8 +50,7 @@ pub(crate) mod wait_below;
 
 /// What the two kinds of scope share.
 struct Shared<B: Backend> {
-    core: NonNull<Core<B>>,
-    source: StopSource,
+    source: HomeSource<B>,
     count: AtomicUsize,
     /// The first panic of spawned work; the loop's thread only.
     panic: Cell<Option<Panic>>,
@@ -120,6 +120,8 @@ impl<B: Backend> IoContext<B> {
             _scope: PhantomData,
             _env: PhantomData,
         };
+        // SAFETY: the scope stays in this frame, which `close` leaves after everything has ended.
+        unsafe { scope.shared.open() };
         let result = catch(|| f(&scope));
         scope.shared.close(result)
     }
@@ -139,6 +141,8 @@ impl<B: Backend> IoContext<B> {
             _scope: PhantomData,
             _env: PhantomData,
         };
+        // SAFETY: the scope stays in this frame, which `close` leaves after everything has ended.
+        unsafe { scope.shared.open() };
         let result = catch(|| f(&scope));
         scope.shared.close(result)
     }
@@ -149,13 +153,13 @@ macro_rules! common {
         impl<'scope, B: Backend> $Scope<'scope, '_, B> {
             /// Asks all work of the scope to stop: `true` for the first request.
             pub fn request_stop(&self) -> bool {
-                self.shared.source.request_stop()
+                self.shared.source.source().request_stop()
             }
 
             /// The token that the work of the scope sees.
             #[must_use]
             pub fn stop_token(&'scope self) -> StopToken<'scope> {
-                self.shared.source.token()
+                self.shared.source.source().token()
             }
 
             /// How much work of the scope has not completed.
@@ -373,8 +377,7 @@ impl<'scope, B: Backend> LocalScope<'scope, '_, B> {
 impl<B: Backend> Shared<B> {
     fn new(core: &Core<B>) -> Self {
         Self {
-            core: NonNull::from(core),
-            source: StopSource::new(),
+            source: HomeSource::new(core),
             count: AtomicUsize::new(0),
             panic: Cell::new(None),
             waiters: List::new(),
@@ -385,9 +388,22 @@ impl<B: Backend> Shared<B> {
         self.count.load(Ordering::Relaxed)
     }
 
+    #[inline]
     const fn core(&self) -> &Core<B> {
-        // SAFETY: the context is borrowed for longer than the scope lives.
-        unsafe { self.core.as_ref() }
+        self.source.core()
+    }
+
+    /// Begins.
+    ///
+    /// # Safety
+    ///
+    /// - The scope stays in place until [`close`](Self::close), which is called on every path.
+    unsafe fn open(&self) {
+        // SAFETY: in place (contract); the core lives longer, because the context is borrowed.
+        unsafe {
+            self.waiters.init();
+            HomeSource::open(NonNull::from(&self.source));
+        }
     }
 
     /// Drives the loop until everything has ended; then returns, or panics.
@@ -395,13 +411,15 @@ impl<B: Backend> Shared<B> {
         // The frame with the scope must not be left by a panic while work is alive (INV-SCOPE-1).
         let guard = AbortGuard::new("a panic tried to leave a scope while its work was running");
         if result.is_err() {
-            self.source.request_stop();
+            self.source.source().request_stop();
         }
         {
             // It was not driven before `f`, and `f` cannot keep it driven.
             let _driving = self.core().drive("IoContext::scope");
             self.core()
                 .turn_until(|| self.count.load(Ordering::Acquire) == 0);
+            // SAFETY: opened before `f`, and the loop is driven.
+            unsafe { HomeSource::close(NonNull::from(&self.source)) };
         }
         guard.disarm();
         match (result, self.panic.take()) {
@@ -429,7 +447,12 @@ impl<B: Backend> Shared<B> {
         //         operation has completed. Its receiver may be used wherever the sender completes
         //         (the callers' bounds).
         unsafe {
-            match catch(|| sender.connect(SpawnReceiver { block })) {
+            match catch(|| {
+                sender.connect(SpawnReceiver {
+                    block,
+                    shared: self,
+                })
+            }) {
                 Ok(op) => {
                     let place = (*block).op.as_mut_ptr();
                     place.write(op);
@@ -451,7 +474,7 @@ impl<B: Backend> Shared<B> {
                 }
                 None => self.panic.set(Some(payload)),
             }
-            self.source.request_stop();
+            self.source.source().request_stop();
         }
         self.count.fetch_sub(1, Ordering::Release);
         if !self.waiters.is_empty() {
@@ -529,6 +552,8 @@ impl<S: Sender<Value = (), Error = Infallible>, B: Backend> Block<S, B> {
 /// Tells the block.
 struct SpawnReceiver<S: Sender<Value = (), Error = Infallible>, B: Backend> {
     block: *mut Block<S, B>,
+    /// As in the block, nearer.
+    shared: *const Shared<B>,
 }
 
 impl<S: Sender<Value = (), Error = Infallible>, B: Backend> Receiver<(), Infallible>
@@ -555,9 +580,9 @@ impl<S: Sender<Value = (), Error = Infallible>, B: Backend> Receiver<(), Infalli
 
     fn env(&self) -> Env<'_> {
         // SAFETY: the block lives while its operation has not completed, and the scope longer.
-        let shared = unsafe { &*(*self.block).shared };
+        let shared = unsafe { &*self.shared };
         Env::default()
-            .with_stop_token(shared.source.token())
+            .with_stop_token(shared.source.source().token())
             .with_scheduler(executor_of(shared.core()))
     }
 }

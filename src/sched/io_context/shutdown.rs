@@ -46,7 +46,7 @@ impl<B: Backend> IoContext<B> {
         let graceful = self.core.turn_until_empty_or(deadline);
         let cancelled = self.core.in_flight_count();
         self.core.cancel_and_drain();
-        self.core.draining.set(false);
+        self.core.set_draining(false);
         ShutdownReport {
             graceful,
             cancelled: if graceful { 0 } else { cancelled },

@@ -8,7 +8,7 @@
 //! |-----|------|------|
 //! | `start`, other thread | before it queues the operation | sets `SUBMITTING` |
 //! | loop | when it takes the operation from the queue (`claim`) | clears `SUBMITTING`; if `STOP` is set the operation is not submitted |
-//! | callback, loop's thread, `SUBMITTING` clear | | calls the operation (`act`) |
+//! | callback, loop's thread, `SUBMITTING` clear | | calls the operation ([`Listener::act`]) |
 //! | callback, any thread, `SUBMITTING` set | | sets `STOP`, nothing else: the loop will look |
 //! | callback, other thread, `SUBMITTING` clear | | sets `STOP`, queues `node` |
 //! | loop | when it takes `node` from the queue | `arrived`, then `act` |
@@ -31,14 +31,14 @@
 
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{MaybeUninit, offset_of};
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 
 use super::core::Core;
 use crate::backend::Backend;
 use crate::backend::slot::CompletionSlot;
 use crate::senders::stop::{RawCallback, RawToken, deregister, register};
 use crate::sync::atomic::{AtomicU32, Ordering};
-use crate::util::list::Links;
+use crate::util::list::{Links, List};
 use crate::util::node::{Node, Signal};
 
 /// The operation is in the inbox, on its way to the loop.
@@ -46,41 +46,64 @@ const SUBMITTING: u32 = 1;
 /// Stop was requested while `SUBMITTING`, or from another thread.
 const STOP: u32 = 2;
 
+/// What has a stop link: an operation, or a scope.
+///
+/// # Safety
+///
+/// The implementor promises:
+///
+/// - [`LINK`](Listener::LINK) is the offset at which it holds a `StopLink`, which keeps INV-STOP-1.
+/// - `core` and `act` may be called as they say while the link is armed.
+pub(crate) unsafe trait Listener: Sized {
+    /// The backend of its context.
+    type Backend: Backend;
+    /// Where its link is.
+    const LINK: usize;
+
+    /// The core of its context; any thread.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is alive, with an armed link.
+    unsafe fn core<'a>(this: *mut Self) -> &'a Core<Self::Backend>;
+
+    /// Stop was requested; it may be gone when this returns.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; `this` is alive, with an armed link.
+    unsafe fn act(this: *mut Self);
+}
+
 /// The part of an operation that hears stop requests.
 #[repr(C)] // The callback comes first: its address is the address of the link.
 pub(crate) struct StopLink<B: Backend> {
     callback: RawCallback,
+    state: AtomicU32,
+    arrived: Cell<bool>,
+    /// In the context's list of cancels to send.
+    pending: Cell<bool>,
     /// Made when it is queued.
     node: UnsafeCell<MaybeUninit<Node>>,
     /// Made when the link is put into a list of cancels.
     links: UnsafeCell<MaybeUninit<Links>>,
     /// The slot to cancel; without meaning unless `pending`.
     slot: Cell<MaybeUninit<NonNull<CompletionSlot<B>>>>,
-    core: Cell<*const Core<B>>,
-    /// Called on the loop's thread when stop was requested and the operation is incomplete.
-    act: unsafe fn(NonNull<Self>),
-    token: Cell<RawToken>,
-    state: AtomicU32,
-    arrived: Cell<bool>,
-    /// In the context's list of cancels to send.
-    pending: Cell<bool>,
 }
 
 impl<B: Backend> StopLink<B> {
-    /// A link that is not armed.
+    /// The link of an `L` that is not armed. `submitting` is whether the operation is going to the
+    /// loop through its inbox.
     #[inline]
-    pub(crate) fn new(act: unsafe fn(NonNull<Self>)) -> Self {
+    pub(crate) fn new<L: Listener<Backend = B>>(submitting: bool) -> Self {
         Self {
-            callback: RawCallback::new(Self::requested),
+            callback: RawCallback::new(Self::requested::<L>),
+            state: AtomicU32::new(if submitting { SUBMITTING } else { 0 }),
+            arrived: Cell::new(false),
+            pending: Cell::new(false),
             node: UnsafeCell::new(MaybeUninit::uninit()),
             links: UnsafeCell::new(MaybeUninit::uninit()),
             slot: Cell::new(MaybeUninit::uninit()),
-            core: Cell::new(ptr::null()),
-            act,
-            token: Cell::new(RawToken::NEVER),
-            state: AtomicU32::new(0),
-            arrived: Cell::new(false),
-            pending: Cell::new(false),
         }
     }
 
@@ -88,25 +111,13 @@ impl<B: Backend> StopLink<B> {
     ///
     /// # Safety
     ///
-    /// - `this` is part of an operation that is being started, and keeps INV-STOP-1.
+    /// - `this` is part of a listener that keeps INV-STOP-1, and the pointer may be used for all of
+    ///   the listener.
     /// - The source of `token` is alive until `disarm`; the core until the operation completed.
     #[inline]
-    pub(crate) unsafe fn arm(
-        this: NonNull<Self>,
-        core: &Core<B>,
-        token: RawToken,
-        submitting: bool,
-    ) {
-        // SAFETY: alive, and not shared before `register` (contract).
-        unsafe {
-            let link = this.as_ref();
-            link.core.set(core);
-            link.token.set(token);
-            if submitting {
-                link.state.store(SUBMITTING, Ordering::Relaxed);
-            }
-            register(token, this.cast());
-        }
+    pub(crate) unsafe fn arm(this: NonNull<Self>, token: RawToken) {
+        // SAFETY: the contract is that of `register`.
+        unsafe { register(token, this.cast()) };
     }
 
     /// The loop has taken the operation from its queue; whether it should go on.
@@ -127,17 +138,6 @@ impl<B: Backend> StopLink<B> {
         before & STOP == 0
     }
 
-    /// Whether stop was requested.
-    ///
-    /// # Safety
-    ///
-    /// - Armed, so the token's source is alive.
-    #[inline]
-    pub(crate) unsafe fn stop_requested(this: NonNull<Self>) -> bool {
-        // SAFETY: alive (INV-STOP-1), and so is the source (contract).
-        unsafe { this.as_ref().token.get().stop_requested() }
-    }
-
     /// Ends the listening before the operation completes; `true` if `node` is on its way, so that
     /// the operation must wait for `act` before it completes.
     ///
@@ -146,7 +146,7 @@ impl<B: Backend> StopLink<B> {
     /// - The loop's thread; armed; called once, or again after `act`.
     #[inline]
     pub(crate) unsafe fn disarm(this: NonNull<Self>) -> bool {
-        // SAFETY: alive (INV-STOP-1); the core is alive while its operations are incomplete.
+        // SAFETY: alive (INV-STOP-1).
         unsafe {
             let link = this.as_ref();
             deregister(this.cast());
@@ -166,12 +166,10 @@ impl<B: Backend> StopLink<B> {
     #[cold]
     #[inline(never)]
     unsafe fn forget_cancel(this: NonNull<Self>) {
-        // SAFETY: in the list (contract), so alive, as is the core.
+        // SAFETY: in the list (contract), so alive.
         unsafe {
             this.as_ref().pending.set(false);
-            (*this.as_ref().core.get())
-                .cancels
-                .remove(Self::links(this));
+            List::remove(Self::links(this));
         }
     }
 
@@ -190,14 +188,16 @@ impl<B: Backend> StopLink<B> {
     /// # Safety
     ///
     /// - The loop's thread; armed; `slot` is that of the operation, and at the kernel.
-    pub(crate) unsafe fn cancel_later(this: NonNull<Self>, slot: NonNull<CompletionSlot<B>>) {
-        // SAFETY: alive (INV-STOP-1), as is the core. Links that are not pending are in no list.
+    pub(crate) unsafe fn cancel_later(
+        this: NonNull<Self>,
+        core: &Core<B>,
+        slot: NonNull<CompletionSlot<B>>,
+    ) {
+        // SAFETY: alive (INV-STOP-1). Links that are not pending are in no list.
         unsafe {
             if !this.as_ref().pending.replace(true) {
                 this.as_ref().slot.set(MaybeUninit::new(slot));
-                let links = Self::links(this);
-                links.write(Links::new());
-                (*this.as_ref().core.get()).cancels.push_back(links);
+                core.cancels.push_back(Self::links(this));
             }
         }
     }
@@ -236,38 +236,49 @@ impl<B: Backend> StopLink<B> {
     ///
     /// # Safety
     ///
-    /// - The loop's thread; the links are in the list of `core`.
-    pub(super) unsafe fn sent(core: &Core<B>, links: NonNull<Links>) {
+    /// - The loop's thread; the links are in the list of cancels.
+    pub(super) unsafe fn sent(links: NonNull<Links>) {
         // SAFETY: in the list (contract), so pending and alive.
         unsafe {
-            core.cancels.remove(links);
+            List::remove(links);
             Self::of_links(links).as_ref().pending.set(false);
         }
+    }
+
+    /// Whether the node is on its way to the loop, or would be if `disarm` had not said so.
+    ///
+    /// # Safety
+    ///
+    /// - The loop's thread; `disarm` has returned `true`.
+    pub(super) unsafe fn has_arrived(this: NonNull<Self>) -> bool {
+        // SAFETY: alive (INV-STOP-1).
+        unsafe { this.as_ref() }.arrived.get()
     }
 
     /// The stop callback, on any thread.
     ///
     /// # Safety
     ///
-    /// - `callback` is that of an armed link.
-    unsafe fn requested(callback: NonNull<RawCallback>) {
+    /// - `callback` is that of an armed link of an `L`.
+    unsafe fn requested<L: Listener<Backend = B>>(callback: NonNull<RawCallback>) {
         let this: NonNull<Self> = callback.cast();
         // SAFETY: a running callback's link is alive (INV-CB-2), as is the core of an incomplete
         //         operation. After `act`, or after the push, nothing is touched: the loop may
         //         complete the operation, which waits for this callback unless it runs in it.
         unsafe {
-            let core = this.as_ref().core.get();
-            if (*core).is_home() {
+            let listener = Self::listener::<L>(this);
+            let core = L::core(listener);
+            if core.is_home() {
                 if this.as_ref().state.load(Ordering::Relaxed) & SUBMITTING != 0 {
                     this.as_ref().state.fetch_or(STOP, Ordering::AcqRel);
                 } else {
-                    (this.as_ref().act)(this);
+                    L::act(listener);
                 }
             } else if this.as_ref().state.fetch_or(STOP, Ordering::AcqRel) & SUBMITTING == 0 {
                 let node: NonNull<Node> = this.byte_add(offset_of!(Self, node)).cast();
                 // The callback runs once, so the node is in no queue and nobody else's.
-                node.write(Node::new(Self::node_arrived));
-                (*core).push(node);
+                node.write(Node::new(Self::node_arrived::<L>));
+                core.push(node);
             }
         }
     }
@@ -276,13 +287,24 @@ impl<B: Backend> StopLink<B> {
     ///
     /// # Safety
     ///
-    /// - `node` is that of a link of this type.
-    unsafe fn node_arrived(node: NonNull<Node>, _: Signal) {
+    /// - `node` is that of an armed link of an `L`.
+    unsafe fn node_arrived<L: Listener<Backend = B>>(node: NonNull<Node>, _: Signal) {
         // SAFETY: the field lies in the link, which waits for this (INV-STOP-1).
         unsafe {
             let this: NonNull<Self> = node.byte_sub(offset_of!(Self, node)).cast();
             this.as_ref().arrived.set(true);
-            (this.as_ref().act)(this);
+            L::act(Self::listener::<L>(this));
         }
+    }
+
+    /// Whose link this is.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is the link of an `L`.
+    unsafe fn listener<L: Listener<Backend = B>>(this: NonNull<Self>) -> *mut L {
+        // SAFETY: the link lies there (contract of `Listener`), and was armed with a pointer that
+        //         may be used for all of the listener.
+        unsafe { this.as_ptr().byte_sub(L::LINK).cast() }
     }
 }

@@ -15,17 +15,18 @@
 
 #![expect(unsafe_code, reason = "a leaf sender with intrusive nodes")]
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::marker::PhantomPinned;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 use std::time::{Duration, Instant};
 
+use super::core::Core;
 use super::handle::{Io, LocalIoScheduler};
 use super::op::Ending;
-use super::stop_link::StopLink;
+use super::stop_link::{Listener, StopLink};
 use crate::abort::abort;
 use crate::backend::Backend;
 use crate::senders::concept::local::LocalSender;
@@ -103,6 +104,8 @@ unsafe impl<H: Io> Sender for Timer<H> {
     type Value = ();
     type Error = io::Error;
     type Operation<R: Receiver<(), io::Error>> = TimerOp<H, R>;
+    const STAYS: bool = H::LOCAL;
+    const LOOKS: bool = true;
 
     #[inline]
     fn connect<R: Receiver<(), io::Error>>(self, receiver: R) -> TimerOp<H, R> {
@@ -113,7 +116,7 @@ unsafe impl<H: Io> Sender for Timer<H> {
                 cancel: TimerOp::<H, R>::cancelled_by_context,
             },
             node: Node::new(TimerOp::<H, R>::ran),
-            link: StopLink::new(TimerOp::<H, R>::act),
+            link: UnsafeCell::new(MaybeUninit::uninit()),
             phase: Cell::new(Phase::Unstarted),
             fired: Cell::new(false),
             timer: self,
@@ -144,7 +147,7 @@ enum Phase {
 pub struct TimerOp<H: Io, R> {
     entry: TimerEntry,
     node: Node,
-    link: StopLink<H::Backend>,
+    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
     phase: Cell<Phase>,
     fired: Cell<bool>,
     timer: Timer<H>,
@@ -163,7 +166,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
         // SAFETY: a field of a live operation.
-        unsafe { NonNull::new_unchecked(&raw mut (*this).link) }
+        unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
     }
 
     /// Puts the timer into the heap.
@@ -180,8 +183,8 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
             core.core()
                 .timers
                 .insert(NonNull::new_unchecked(this.cast()));
-            if core.core().draining.get() {
-                Self::act(Self::link(this));
+            if core.core().is_draining() {
+                Self::stop(this);
             }
         }
     }
@@ -204,7 +207,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
     unsafe fn cancelled_by_context(entry: NonNull<TimerEntry>) {
         let this: *mut Self = entry.as_ptr().cast();
         // SAFETY: the operation with this entry is armed.
-        unsafe { Self::act(Self::link(this)) }
+        unsafe { Self::stop(this) }
     }
 
     /// Ends, now or when the node has arrived.
@@ -270,15 +273,14 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
         }
     }
 
-    /// Stop was requested, on the loop's thread or as told by another.
+    /// Ends early.
     ///
     /// # Safety
     ///
-    /// - `link` is that of a started, incomplete operation of this type; the loop's thread.
-    unsafe fn act(link: NonNull<StopLink<H::Backend>>) {
-        // SAFETY: the link is a field of a started, incomplete operation.
+    /// - `this` is a started, incomplete operation of this type; the loop's thread.
+    unsafe fn stop(this: *mut Self) {
+        // SAFETY: a started, incomplete operation, on the loop's thread.
         unsafe {
-            let this: *mut Self = link.as_ptr().byte_sub(offset_of!(Self, link)).cast();
             match (*this).phase.get() {
                 Phase::Starting => (*this).phase.set(Phase::StopWanted),
                 Phase::Armed => {
@@ -308,6 +310,8 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
 }
 
 impl<H: Io, R: Receiver<(), io::Error>> OperationState for TimerOp<H, R> {
+    const SPENT: bool = true;
+
     unsafe fn start(this: *mut Self) {
         // SAFETY: the operation is alive, unstarted, and this thread's; in place for good.
         unsafe {
@@ -329,7 +333,8 @@ impl<H: Io, R: Receiver<(), io::Error>> OperationState for TimerOp<H, R> {
             (*this)
                 .phase
                 .set(if home { Phase::Starting } else { Phase::Queued });
-            StopLink::arm(Self::link(this), core, token.erase(), !home);
+            Self::link(this).write(StopLink::new::<Self>(!home));
+            StopLink::arm(Self::link(this), token.erase());
             if home {
                 if (*this).phase.get() == Phase::StopWanted {
                     (*this).phase.set(Phase::Starting);
@@ -344,6 +349,23 @@ impl<H: Io, R: Receiver<(), io::Error>> OperationState for TimerOp<H, R> {
                 Self::deliver(this, ending.into_outcome().map_value(|_| ()));
             }
         }
+    }
+}
+
+// SAFETY: the link lies there, and is in place while it is armed, as its operation is (INV-OP-1).
+unsafe impl<H: Io, R: Receiver<(), io::Error>> Listener for TimerOp<H, R> {
+    type Backend = H::Backend;
+    const LINK: usize = offset_of!(Self, link);
+
+    unsafe fn core<'a>(this: *mut Self) -> &'a Core<H::Backend> {
+        // SAFETY: alive (contract); the core outlives its operations, and what the handle refers to
+        //         does not depend on where the handle is.
+        unsafe { &*(&raw const *(*(&raw const (*this).timer)).handle.core()) }
+    }
+
+    unsafe fn act(this: *mut Self) {
+        // SAFETY: a started, incomplete operation, on the loop's thread.
+        unsafe { Self::stop(this) }
     }
 }
 

@@ -17,11 +17,13 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::core::Core;
+use super::home_source::HomeSource;
 use super::stop_link::StopLink;
 use super::timer::TimerEntry;
 use crate::abort::{AbortGuard, abort};
 use crate::backend::slot::CompletionSlot;
 use crate::backend::{Backend, Wait};
+use crate::util::list::List;
 use crate::util::node::{LocalQueue, Node, Signal};
 
 /// The most completions that one entry into the kernel runs.
@@ -49,7 +51,7 @@ impl<B: Backend> Core<B> {
     fn turn_bounded(&self, sleep_max: Option<u64>, stop_seen: bool) -> usize {
         debug_assert!(self.is_home(), "the loop's thread turns the loop");
         let guard = AbortGuard::new("a panic left a completion function and reached the loop");
-        self.turning.set(true);
+        self.set_turning(true);
         if self.nested_asleep.replace(false) && self.inbox.end_sleep() {
             self.wakes_owed.set(self.wakes_owed.get() + 1);
         }
@@ -75,7 +77,7 @@ impl<B: Backend> Core<B> {
         } else if self.backend.wants_enter() {
             self.enter(Wait::No);
         }
-        handled += self.backend.reap(limit);
+        handled += self.reap(limit);
         if !self.cancels.is_empty() {
             handled += self.send_cancels(limit);
         }
@@ -83,7 +85,7 @@ impl<B: Backend> Core<B> {
         self.incoming.append(self.inbox.take_all());
         handled += run_queue(&self.incoming, limit, self.signal());
         self.metrics.turn(handled);
-        self.turning.set(false);
+        self.set_turning(false);
         guard.disarm();
         handled
     }
@@ -91,7 +93,7 @@ impl<B: Backend> Core<B> {
     /// What queued work is told: to run, or, while everything ends, to complete stopped. Operations
     /// of the context look for themselves; this reaches tasks scheduled through the environment.
     fn signal(&self) -> Signal {
-        if self.draining.get() {
+        if self.is_draining() {
             Signal::Stop
         } else {
             Signal::Run
@@ -108,7 +110,7 @@ impl<B: Backend> Core<B> {
 
     /// Looks for work for a while, then sleeps until something happens or a timer is due.
     fn wait(&self, sleep_max: u64, stop_seen: bool) {
-        let wait = self.until_next_timer(sleep_max);
+        let mut wait = self.until_next_timer(sleep_max);
         if wait == Wait::No {
             return self.enter(Wait::No);
         }
@@ -124,9 +126,9 @@ impl<B: Backend> Core<B> {
                 }
                 return;
             }
+            // Looking took time.
+            wait = self.until_next_timer(sleep_max);
         }
-        // Looking took time.
-        let wait = self.until_next_timer(sleep_max);
         if self.inbox.prepare_sleep(stop_seen) {
             self.enter(wait);
             if self.inbox.end_sleep() {
@@ -223,7 +225,7 @@ impl<B: Backend> Core<B> {
             let Some(links) = self.backlog.first() else {
                 return false;
             };
-            if self.in_flight_count.get() >= self.options.in_flight_limit {
+            if !self.has_room() {
                 return true;
             }
             let slot: NonNull<CompletionSlot<B>> = links.cast();
@@ -234,11 +236,9 @@ impl<B: Backend> Core<B> {
                 if !self.backend.submit(slot, request) {
                     return true;
                 }
-                self.backlog.remove(links);
+                self.leave_backlog(slot);
                 self.in_flight_count.set(self.in_flight_count.get() + 1);
-                if ((*slot.as_ptr()).table.started)(slot) {
-                    self.in_flight.push_back(links);
-                }
+                ((*slot.as_ptr()).table.started)(slot);
             }
         }
         false
@@ -256,7 +256,7 @@ impl<B: Backend> Core<B> {
             if self.backend.wants_enter() {
                 self.enter(Wait::No);
             }
-            let reaped = self.backend.reap(limit);
+            let reaped = self.reap(limit);
             handled += reaped;
             if reaped == 0 {
                 break;
@@ -282,32 +282,44 @@ impl<B: Backend> Core<B> {
                 break;
             }
             // SAFETY: it is the first of this list.
-            unsafe { StopLink::<B>::sent(self, links) };
+            unsafe { StopLink::<B>::sent(links) };
             self.metrics.cancel();
         }
     }
 
     /// Asks every operation at the kernel to end, and everything that waits.
     pub(super) fn cancel_all(&self) {
-        self.draining.set(true);
-        for list in [&self.backlog, &self.in_flight] {
-            // Cancelling takes an operation out of the backlog, but leaves it in flight, at the
-            // end of the list.
-            let rounds = list.count();
-            for _ in 0..rounds {
-                let Some(links) = list.pop_front() else { break };
-                let slot: NonNull<CompletionSlot<B>> = links.cast();
-                // SAFETY: it was first in this list, and goes back to its end. Operations in the
-                //         lists are alive and incomplete (INV-LIST-1).
-                unsafe {
-                    list.push_back(links);
-                    ((*slot.as_ptr()).table.cancel)(slot);
-                }
-            }
+        self.set_draining(true);
+        Self::cancel_list(&self.backlog);
+        Self::cancel_list(&self.in_flight);
+        let mut home = self.homes.first();
+        while let Some(links) = home {
+            // SAFETY: home sources in the list are open, so alive and in place (INV-HOME-1).
+            home = unsafe {
+                HomeSource::<B>::cancel_all(links);
+                self.homes.after(links)
+            };
         }
         while let Some(node) = self.timers.peek() {
             // SAFETY: as in `fire_timers`; cancelling takes it out of the heap.
             unsafe { TimerEntry::cancel(node.cast()) };
+        }
+    }
+
+    /// Asks every operation in a list to end, that of the backlog or one of operations at the kernel.
+    pub(super) fn cancel_list(list: &List) {
+        // Cancelling takes an operation out of the backlog, but leaves it in flight, at the end of
+        // the list.
+        let rounds = list.count();
+        for _ in 0..rounds {
+            let Some(links) = list.pop_front() else { break };
+            let slot: NonNull<CompletionSlot<B>> = links.cast();
+            // SAFETY: it was first in this list, and goes back to its end. Operations in the lists
+            //         are alive and incomplete (INV-LIST-1).
+            unsafe {
+                list.push_back(links);
+                ((*slot.as_ptr()).table.cancel)(slot);
+            }
         }
     }
 
@@ -319,13 +331,6 @@ impl<B: Backend> Core<B> {
 
 /// Runs at most `limit` nodes of `queue`, also those that are added meanwhile.
 fn run_queue(queue: &LocalQueue, limit: usize, signal: Signal) -> usize {
-    let mut count = 0;
-    while count < limit
-        && let Some(node) = queue.pop_front()
-    {
-        count += 1;
-        // SAFETY: queued nodes are alive and in place until they are run, and run once (INV-NODE-1).
-        unsafe { Node::run(node, signal) };
-    }
-    count
+    // SAFETY: queued nodes are alive and in place until they are run, and run once (INV-NODE-1).
+    queue.drain(limit, |node| unsafe { Node::run(node, signal) })
 }

@@ -16,6 +16,7 @@ pub struct CastErrMap<F>(PhantomData<fn() -> F>);
 impl<V, F> Map<V, Infallible> for CastErrMap<F> {
     type Value = V;
     type Error = F;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn map(self, outcome: Outcome<V, Infallible>) -> Outcome<V, F> {

@@ -49,6 +49,8 @@ unsafe impl<A: Sender, B: Sender<Value = A::Value, Error = A::Error>> Sender for
     type Value = A::Value;
     type Error = A::Error;
     type Operation<R: Receiver<A::Value, A::Error>> = EitherOp<A::Operation<R>, B::Operation<R>>;
+    const STAYS: bool = A::STAYS && B::STAYS;
+    const LOOKS: bool = A::LOOKS && B::LOOKS;
 
     #[inline]
     fn connect<R: Receiver<A::Value, A::Error>>(self, receiver: R) -> Self::Operation<R> {
@@ -70,6 +72,8 @@ unsafe impl<A: LocalSender, B: LocalSender<Value = A::Value, Error = A::Error>> 
 pub struct EitherOp<A, B>(Either<A, B>);
 
 impl<A: OperationState, B: OperationState> OperationState for EitherOp<A, B> {
+    const SPENT: bool = A::SPENT && B::SPENT;
+
     #[inline]
     unsafe fn start(this: *mut Self) {
         // SAFETY: alive and not started (contract), so nobody else looks at it; the reference ends
@@ -83,6 +87,18 @@ impl<A: OperationState, B: OperationState> OperationState for EitherOp<A, B> {
             Either::Left(op) => unsafe { OperationState::start(op) },
             // SAFETY: as above.
             Either::Right(op) => unsafe { OperationState::start(op) },
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn start_aside(this: *mut Self) -> bool {
+        // SAFETY: as in `start`.
+        match unsafe { &mut (*this).0 } {
+            // SAFETY: our caller's promises about the whole hold for the field; the reference ends
+            //         with the conversion.
+            Either::Left(op) => unsafe { OperationState::start_aside(&raw mut *op) },
+            // SAFETY: as above.
+            Either::Right(op) => unsafe { OperationState::start_aside(&raw mut *op) },
         }
     }
 }

@@ -15,6 +15,7 @@ pub struct ErrIntoMap<F>(PhantomData<fn() -> F>);
 impl<V, E: Into<F>, F> Map<V, E> for ErrIntoMap<F> {
     type Value = V;
     type Error = F;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn map(self, outcome: Outcome<V, E>) -> Outcome<V, F> {

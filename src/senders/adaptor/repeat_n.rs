@@ -14,6 +14,7 @@ pub type RepeatN<S> = Scripting<RepeatNScript<S>>;
 /// Runs clones of `S`, and in the end `S` itself.
 #[derive(Clone, Debug)]
 pub struct RepeatNScript<S> {
+    /// None after the last time.
     sender: Option<S>,
     left: usize,
 }
@@ -21,16 +22,15 @@ pub struct RepeatNScript<S> {
 impl<S: Sender<Value = ()> + Clone> RepeatNScript<S> {
     #[inline]
     fn next(&mut self) -> NextOf<Self> {
-        if self.left == 0 {
+        let Some(sender) = &self.sender else {
             return Next::Complete(Outcome::Value(()));
-        }
-        self.left -= 1;
-        let sender = if self.left > 0 {
-            self.sender.clone()
-        } else {
-            self.sender.take()
         };
-        sender.map_or(Next::Complete(Outcome::Value(())), Next::First)
+        self.left -= 1;
+        if self.left > 0 {
+            return Next::First(sender.clone());
+        }
+        let last = self.sender.take();
+        last.map_or(Next::Complete(Outcome::Value(())), Next::First)
     }
 }
 
@@ -43,6 +43,9 @@ impl<S: Sender<Value = ()> + Clone> Script for RepeatNScript<S> {
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {
+        if self.left == 0 {
+            return Next::Complete(Outcome::Value(()));
+        }
         self.next()
     }
 

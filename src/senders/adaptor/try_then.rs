@@ -16,6 +16,7 @@ where
 {
     type Value = U;
     type Error = E;
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn map(self, outcome: Outcome<V, E>) -> Outcome<Self::Value, Self::Error> {

@@ -60,6 +60,8 @@ unsafe impl<S: Sender, C: Surroundings> Sender for Surrounded<S, C> {
     type Value = S::Value;
     type Error = S::Error;
     type Operation<R: Receiver<S::Value, S::Error>> = S::Operation<SurroundedReceiver<C, R>>;
+    const DEFERS: bool = S::DEFERS;
+    const STAYS: bool = S::STAYS;
 
     #[inline]
     fn connect<R: Receiver<S::Value, S::Error>>(self, receiver: R) -> Self::Operation<R> {
@@ -113,6 +115,15 @@ impl<V, E, C: Surroundings, R: Receiver<V, E>> Receiver<V, E> for SurroundedRece
     #[inline]
     fn set_panicked(self, payload: Panic) {
         self.complete(Outcome::Panicked(payload));
+    }
+
+    #[inline]
+    fn set_rarely(self, outcome: Outcome<V, E>) {
+        let Self { change, receiver } = self;
+        receiver.set_rarely(match discard(change) {
+            Ok(()) => outcome,
+            Err(payload) => outcome.replaced_by(payload),
+        });
     }
 
     #[inline]

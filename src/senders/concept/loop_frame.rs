@@ -12,7 +12,7 @@
 #![expect(unsafe_code, reason = "reads frames of the own stack by pointer")]
 
 use std::cell::Cell;
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 use crate::abort::AbortGuard;
 
@@ -21,7 +21,7 @@ pub(super) struct Frame {
     /// An address inside the operation that no other live operation has.
     key: *const (),
     /// Where the step after the child goes.
-    slot: *mut (),
+    slot: NonNull<()>,
     finished: Cell<bool>,
     outer: Cell<*const Self>,
 }
@@ -33,7 +33,7 @@ thread_local! {
 
 impl Frame {
     #[inline]
-    pub(super) const fn new(key: *const (), slot: *mut ()) -> Self {
+    pub(super) const fn new(key: *const (), slot: NonNull<()>) -> Self {
         Self {
             key,
             slot,
@@ -63,7 +63,7 @@ impl Frame {
     /// The slot of the innermost turn, if it is `frame` and runs for the operation with `key`;
     /// it then counts as finished.
     #[inline]
-    pub(super) fn slot_of(key: *const (), frame: *const Self) -> Option<*mut ()> {
+    pub(super) fn slot_of(key: *const (), frame: *const Self) -> Option<NonNull<()>> {
         let innermost = INNERMOST.with(Cell::get);
         if innermost.is_null() || innermost != frame {
             return None;

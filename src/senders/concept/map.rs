@@ -58,6 +58,9 @@ pub trait Map<V, E> {
     type Value;
     /// The new error.
     type Error;
+    /// Whether *stopped* is always passed on.
+    #[doc(hidden)]
+    const PASSES_STOPPED: bool = false;
     /// Turns the child's completion into the adaptor's. The map is consumed: captures that were not
     /// used are dropped in here. It may panic.
     fn map(self, outcome: Outcome<V, E>) -> Outcome<Self::Value, Self::Error>;
@@ -86,6 +89,8 @@ unsafe impl<S: Sender, M: Map<S::Value, S::Error>> Sender for Mapped<S, M> {
     type Error = M::Error;
     type Operation<R: Receiver<M::Value, M::Error>> = S::Operation<MapReceiver<M, R>>;
     const DEFERS: bool = S::DEFERS;
+    const STAYS: bool = S::STAYS;
+    const LOOKS: bool = S::LOOKS && M::PASSES_STOPPED;
 
     #[inline]
     fn connect<R: Receiver<M::Value, M::Error>>(self, receiver: R) -> Self::Operation<R> {
@@ -107,21 +112,6 @@ pub struct MapReceiver<M, R> {
     receiver: R,
 }
 
-impl<M, R> MapReceiver<M, R> {
-    #[inline(always)]
-    fn complete<V, E>(self, outcome: Outcome<V, E>)
-    where
-        M: Map<V, E>,
-        R: Receiver<M::Value, M::Error>,
-    {
-        let Self { map, receiver } = self;
-        match catch(move || map.map(outcome)) {
-            Ok(outcome) => outcome.deliver(receiver),
-            Err(payload) => receiver.set_panicked(payload),
-        }
-    }
-}
-
 impl<V, E, M, R> Receiver<V, E> for MapReceiver<M, R>
 where
     M: Map<V, E>,
@@ -129,27 +119,43 @@ where
 {
     #[inline(always)]
     fn set_value(self, value: V) {
-        self.complete(Outcome::Value(value));
+        let Self { map, receiver } = self;
+        match catch(move || map.map(Outcome::Value(value))) {
+            Ok(outcome) => outcome.deliver(receiver),
+            Err(payload) => receiver.set_rarely(Outcome::Panicked(payload)),
+        }
     }
 
     #[inline]
     fn set_error(self, error: E) {
-        self.complete(Outcome::Error(error));
+        self.set_rarely(Outcome::Error(error));
     }
 
     #[inline]
     fn set_stopped(self) {
-        self.complete(Outcome::Stopped);
+        self.set_rarely(Outcome::Stopped);
     }
 
     #[inline]
     fn set_panicked(self, payload: Panic) {
+        self.set_rarely(Outcome::Panicked(payload));
+    }
+
+    #[inline]
+    fn set_rarely(self, outcome: Outcome<V, E>) {
         let Self { map, receiver } = self;
-        let outcome = Outcome::Panicked(payload);
-        match discard(map) {
-            Ok(()) => outcome.deliver(receiver),
-            Err(second) => outcome.replaced_by(second).deliver(receiver),
-        }
+        let outcome = match outcome {
+            // Not the map's business: it is dropped.
+            Outcome::Panicked(payload) => match discard(map) {
+                Ok(()) => Outcome::Panicked(payload),
+                Err(second) => Outcome::Panicked(payload).replaced_by(second),
+            },
+            outcome => match catch(move || map.map(outcome)) {
+                Ok(outcome) => outcome,
+                Err(payload) => Outcome::Panicked(payload),
+            },
+        };
+        receiver.set_rarely(outcome);
     }
 
     #[inline]

@@ -14,6 +14,11 @@
 ///
 /// Clause: [exec.opstate].
 pub trait OperationState {
+    /// Whether nothing is left to be dropped in an operation that has completed, so that who holds it
+    /// may forget it then. `false` is always right.
+    #[doc(hidden)]
+    const SPENT: bool = false;
+
     /// Starts the work.
     ///
     /// It takes a raw pointer because completing may destroy the operation while `start` is still
@@ -30,4 +35,18 @@ pub trait OperationState {
     ///   [`LocalSender`](crate::LocalSender).
     #[doc(alias = "execution::start")]
     unsafe fn start(this: *mut Self);
+
+    /// Starts the work if that can be done without completing in here; whether it was done. If not,
+    /// the operation is still to be started with [`start`](Self::start), by the same thread, with
+    /// nothing in between. Loops try this first, because it needs no care for the stack.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`start`](Self::start); called at most once.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn start_aside(this: *mut Self) -> bool {
+        let _ = this;
+        false
+    }
 }

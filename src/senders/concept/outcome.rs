@@ -58,9 +58,7 @@ impl<V, E> Outcome<V, E> {
     pub fn deliver(self, receiver: impl Receiver<V, E>) {
         match self {
             Self::Value(value) => receiver.set_value(value),
-            Self::Error(error) => receiver.set_error(error),
-            Self::Stopped => receiver.set_stopped(),
-            Self::Panicked(payload) => receiver.set_panicked(payload),
+            other => receiver.set_rarely(other),
         }
     }
 
@@ -105,7 +103,7 @@ impl<V, E> Outcome<V, E> {
     pub(crate) fn finish<T>(self, receiver: impl Receiver<V, E>, rest: T) {
         match discard(rest) {
             Ok(()) => self.deliver(receiver),
-            Err(payload) => self.replaced_by(payload).deliver(receiver),
+            Err(payload) => receiver.set_rarely(self.replaced_by(payload)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The trait of everything that work reports to.
 
 use super::env::Env;
+use super::outcome::Outcome;
 use super::panic::Panic;
 
 /// The continuation of a sender: what is called when the work has ended, and what answers its
@@ -47,6 +48,19 @@ pub trait Receiver<V, E>: Sized {
     fn set_stopped(self);
     /// User code inside the work panicked; consumers resume the panic.
     fn set_panicked(self, payload: Panic);
+    /// The work ended in this way, which is none that a program hurries for. Receivers that continue
+    /// work keep what they do then apart from what they do with a value, so that the compiler sees one
+    /// short way through a pipeline; others have nothing to say here.
+    #[doc(hidden)]
+    #[inline]
+    fn set_rarely(self, outcome: Outcome<V, E>) {
+        match outcome {
+            Outcome::Value(value) => self.set_value(value),
+            Outcome::Error(error) => self.set_error(error),
+            Outcome::Stopped => self.set_stopped(),
+            Outcome::Panicked(payload) => self.set_panicked(payload),
+        }
+    }
     /// What the work may ask about its surroundings: stop token, scheduler, queries.
     ///
     /// Operations call it only while they start.

@@ -24,7 +24,9 @@
 //! | `Second`  | the second child's operation | its completion, which destroys it            |
 //! | `Over`    | nothing; script and receiver are gone | never                               |
 //!
-//! A child is destroyed before the script sees its outcome. For a script that loops, a child that
+//! A child is destroyed before the script sees its outcome; one that has nothing left to be dropped
+//! (`OperationState::SPENT`) is forgotten instead, so that `stage` goes on naming it until the storage is
+//! used again, and dropping it would do nothing. For a script that loops, a child that
 //! completes inside its own `start` leaves its outcome in the frame of the loop (found through a
 //! thread-local list of such frames), so the stack does not grow. A frame is looked at by its own
 //! thread only, and says for which operation it runs; the operation itself may be gone by the time
@@ -42,15 +44,16 @@
     reason = "children live in the operation and point back to it"
 )]
 
+mod looping;
+
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
-use super::loop_frame::Frame;
 use super::operation::OperationState;
 use super::outcome::Outcome;
-use super::panic::{Panic, catch, discard, discard_into};
+use super::panic::{Panic, catch, discard_into};
 use super::receiver::Receiver;
 use super::script::{Next, NextOf, Script};
 use super::script_receiver::{FirstReceiver, SecondReceiver};
@@ -81,8 +84,10 @@ pub struct ScriptOp<M: Script, R: Receiver<M::Value, M::Error>> {
     storage: MaybeUninit<Storage<M, R>>,
     pub(super) script: ManuallyDrop<M>,
     pub(super) receiver: ManuallyDrop<R>,
-    /// The turn that started the current child, for scripts that loop; maybe over.
-    frame: *const Frame,
+    /// For scripts that loop, the turn that starts the current child: where the step after the child
+    /// goes while `start` runs, else null, if the children stay on their thread; otherwise the frame of
+    /// that turn, which may be over.
+    turn: *const (),
     stage: Stage,
     _pinned: PhantomPinned,
 }
@@ -97,7 +102,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
             }),
             script: ManuallyDrop::new(script),
             receiver: ManuallyDrop::new(receiver),
-            frame: ptr::null(),
+            turn: ptr::null(),
             stage: Stage::Pending,
             _pinned: PhantomPinned,
         }
@@ -110,7 +115,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
             storage: MaybeUninit::uninit(),
             script: ManuallyDrop::new(script),
             receiver: ManuallyDrop::new(receiver),
-            frame: ptr::null(),
+            turn: ptr::null(),
             stage: Stage::Idle,
             _pinned: PhantomPinned,
         }
@@ -125,115 +130,6 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     unsafe fn storage(this: *mut Self) -> *mut Storage<M, R> {
         // SAFETY: `this` is live (contract); no reference is made.
         unsafe { (&raw mut (*this).storage).cast() }
-    }
-
-    /// Runs steps until a child is under way or the receiver was completed; for scripts that loop.
-    ///
-    /// The first turn is inlined into whatever resumes the loop: in a loop whose children complete
-    /// later there is no other.
-    ///
-    /// # Safety
-    ///
-    /// - `this` is a started operation at stage `Idle`, and this thread runs its script.
-    /// - The operation may be gone when this returns.
-    #[inline(always)]
-    unsafe fn run_loop(this: *mut Self, first: NextOf<M>) {
-        // SAFETY: the contract is the same; a turn that answers has left the operation to us.
-        unsafe {
-            if let Some(next) = Self::turn(this, first) {
-                Self::run_on(this, next);
-            }
-        }
-    }
-
-    /// The turns after a first one whose child completed inline.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`run_loop`](Self::run_loop).
-    #[inline(never)]
-    unsafe fn run_on(this: *mut Self, first: NextOf<M>) {
-        let mut next = first;
-        // SAFETY: as in `run_loop`.
-        while let Some(after) = unsafe { Self::turn(this, next) } {
-            next = after;
-        }
-    }
-
-    /// Does what the script said; the answer is what it says next, if the child completed inside of
-    /// its start. Without an answer, the operation may be gone.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`run_loop`](Self::run_loop).
-    #[inline(always)]
-    unsafe fn turn(this: *mut Self, next: NextOf<M>) -> Option<NextOf<M>> {
-        // SAFETY: the contract is the same. No frame of this loop is listed here, so an enclosing
-        //         loop recognises its own child. Stage `Idle` until a child is started.
-        unsafe {
-            match next {
-                Next::Complete(outcome) => Self::complete(this, outcome),
-                Next::First(sender) if Self::stop_requested(this) => Self::stopped(this, sender),
-                Next::Second(sender) if Self::stop_requested(this) => Self::stopped(this, sender),
-                // Such a child does not complete inside of its start, so there is nothing to note.
-                Next::First(sender) if M::First::DEFERS => Self::start_first(this, sender),
-                Next::Second(sender) if M::Second::DEFERS => Self::start_second(this, sender),
-                next => return Self::framed(this, next),
-            }
-        }
-        None
-    }
-
-    /// Starts a child that may complete inside of its start; the answer is as for
-    /// [`turn`](Self::turn).
-    ///
-    /// # Safety
-    ///
-    /// - As for [`run_loop`](Self::run_loop).
-    #[inline(always)]
-    unsafe fn framed(this: *mut Self, next: NextOf<M>) -> Option<NextOf<M>> {
-        let mut slot: MaybeUninit<NextOf<M>> = MaybeUninit::uninit();
-        // SAFETY: stage `Idle`: the operation is this thread's. The frame and its slot live
-        //         until the end of this turn; `step` may end the operation's life.
-        let finished = unsafe {
-            let key = &raw const (*this).stage;
-            let frame = Frame::new(key.cast(), slot.as_mut_ptr().cast());
-            (*this).frame = &raw const frame;
-            let guard = frame.enter();
-            Self::step(this, next);
-            frame.leave(guard)
-        };
-        // SAFETY: the child completed inside its start, on this thread: `resume` has written
-        //         the slot and left the operation, alive at stage `Idle`, to this loop.
-        finished.then(|| unsafe { slot.assume_init() })
-    }
-
-    /// Whether the receiver wants the loop to end.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`run_loop`](Self::run_loop).
-    #[inline(always)]
-    unsafe fn stop_requested(this: *mut Self) -> bool {
-        // SAFETY: stage `Idle`: the receiver was not completed, so it may be asked.
-        unsafe { (*this).receiver.env() }
-            .stop_token()
-            .stop_requested()
-    }
-
-    /// Ends a loop before its next child `sender`, because stop was requested.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`run_loop`](Self::run_loop).
-    #[cold]
-    unsafe fn stopped<T>(this: *mut Self, sender: T) {
-        let outcome = match discard(sender) {
-            Ok(()) => Outcome::Stopped,
-            Err(payload) => Outcome::Panicked(payload),
-        };
-        // SAFETY: the contract is the same.
-        unsafe { Self::complete(this, outcome) }
     }
 
     /// Does what the script said.
@@ -253,6 +149,31 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         }
     }
 
+    /// Makes the operation of a child of the first kind; none if it panicked, which is the end.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[inline(always)]
+    unsafe fn connect_first(this: *mut Self, sender: M::First) -> Option<*mut FirstOp<M, R>> {
+        // SAFETY: stage `Idle`: the storage is free to be written. The operation is made at its final
+        //         address, with a receiver that points to this operation, which stays in place until
+        //         it completes (INV-OP-1).
+        unsafe {
+            let place: *mut FirstOp<M, R> = Self::storage(this).cast();
+            match catch(|| place.write(sender.connect(FirstReceiver::new(this)))) {
+                Ok(()) => {
+                    (*this).stage = Stage::First;
+                    Some(place)
+                }
+                Err(payload) => {
+                    Self::complete_early(this, Outcome::Panicked(payload));
+                    None
+                }
+            }
+        }
+    }
+
     /// Starts a child of the first kind.
     ///
     /// # Safety
@@ -260,18 +181,35 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
     unsafe fn start_first(this: *mut Self, sender: M::First) {
-        // SAFETY: stage `Idle`: the storage is free to be written. A child's operation is started
-        //         at its final address with a receiver that points to this operation, which stays
-        //         in place until it completes (INV-OP-1). Nothing is touched after a start.
+        // SAFETY: the contract is the same. Nothing is touched after the start.
         unsafe {
-            match catch(|| sender.connect(FirstReceiver::new(this))) {
-                Ok(op) => {
-                    let place: *mut FirstOp<M, R> = Self::storage(this).cast();
-                    place.write(op);
-                    (*this).stage = Stage::First;
-                    OperationState::start(place);
+            if let Some(place) = Self::connect_first(this, sender) {
+                OperationState::start(place);
+            }
+        }
+    }
+
+    /// Makes the operation of a child of the second kind; none if it panicked, which is the end.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`run_loop`](Self::run_loop).
+    #[inline(always)]
+    unsafe fn connect_second(this: *mut Self, sender: M::Second) -> Option<*mut SecondOp<M, R>> {
+        // SAFETY: stage `Idle`: the storage is free to be written. The operation is made at its final
+        //         address, with a receiver that points to this operation, which stays in place until
+        //         it completes (INV-OP-1).
+        unsafe {
+            let place: *mut SecondOp<M, R> = Self::storage(this).cast();
+            match catch(|| place.write(sender.connect(SecondReceiver::new(this)))) {
+                Ok(()) => {
+                    (*this).stage = Stage::Second;
+                    Some(place)
                 }
-                Err(payload) => Self::not_connected(this, payload),
+                Err(payload) => {
+                    Self::complete_early(this, Outcome::Panicked(payload));
+                    None
+                }
             }
         }
     }
@@ -283,37 +221,23 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// - As for [`run_loop`](Self::run_loop).
     #[inline(always)]
     unsafe fn start_second(this: *mut Self, sender: M::Second) {
-        // SAFETY: as in `start_first`.
+        // SAFETY: the contract is the same. Nothing is touched after the start.
         unsafe {
-            match catch(|| sender.connect(SecondReceiver::new(this))) {
-                Ok(op) => {
-                    let place: *mut SecondOp<M, R> = Self::storage(this).cast();
-                    place.write(op);
-                    (*this).stage = Stage::Second;
-                    OperationState::start(place);
-                }
-                Err(payload) => Self::not_connected(this, payload),
+            if let Some(place) = Self::connect_second(this, sender) {
+                OperationState::start(place);
             }
         }
     }
 
-    /// Completes with the panic of a child's `connect`; a loop does so after its turn, when its
-    /// frame is not listed any more.
+    /// As [`complete`](Self::complete), where that is not worth being inlined.
     ///
     /// # Safety
     ///
     /// - As for [`run_loop`](Self::run_loop).
     #[cold]
-    unsafe fn not_connected(this: *mut Self, payload: Panic) {
-        let outcome = Outcome::Panicked(payload);
+    unsafe fn complete_early(this: *mut Self, outcome: Outcome<M::Value, M::Error>) {
         // SAFETY: the contract is the same.
-        unsafe {
-            if M::LOOPS {
-                Self::resume(this, move || Next::Complete(outcome), false, false);
-            } else {
-                Self::complete(this, outcome);
-            }
-        }
+        unsafe { Self::complete(this, outcome) }
     }
 
     /// Completes with the panic that a script without `LOOPS` deserves which went back.
@@ -347,44 +271,84 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         outcome.finish(receiver, script);
     }
 
+    /// Destroys the operation of a child that has completed.
+    ///
+    /// # Safety
+    ///
+    /// - The storage holds an operation of type `C`, which has completed.
+    #[inline(always)]
+    unsafe fn destroy<C: OperationState>(this: *mut Self) -> Result<(), Panic> {
+        if C::SPENT {
+            return Ok(());
+        }
+        // SAFETY: it is there, and nobody uses it any more (contract).
+        unsafe {
+            (*this).stage = Stage::Idle;
+            catch(|| ptr::drop_in_place(Self::storage(this).cast::<C>()))
+        }
+    }
+
     /// The first child has completed with `outcome`.
     ///
     /// # Safety
     ///
     /// - Called from the completion of the child that `stage` names, once.
     #[inline(always)]
-    pub(super) unsafe fn first_completed(
+    pub(super) unsafe fn first_completed<const HOT: bool>(
         this: *mut Self,
         outcome: Outcome<<M::First as Sender>::Value, <M::First as Sender>::Error>,
     ) {
-        let hot = matches!(outcome, Outcome::Value(_));
         // SAFETY: the child has completed, so it may be destroyed, inside its own last call; then
         //         no child exists and the script is this thread's (INV-SCR-2).
         let outcome = unsafe {
-            (*this).stage = Stage::Idle;
-            let destroyed =
-                catch(|| ptr::drop_in_place(Self::storage(this).cast::<FirstOp<M, R>>()));
-            match destroyed {
+            match Self::destroy::<FirstOp<M, R>>(this) {
                 Ok(()) => outcome,
                 Err(payload) => outcome.replaced_by(payload),
             }
         };
-        // SAFETY: stage `Idle`: the script is this thread's (INV-SCR-2).
-        let after = || unsafe {
-            let script = &raw mut (*this).script;
-            Self::caught(catch(move || (*script).after_first(outcome)))
-        };
-        // SAFETY: stage `Idle`, and this thread runs the script. Without `LOOPS` the calls form no
-        //         cycle, so the compiler can inline a whole chain.
+        // SAFETY: stage `Idle`, and this thread runs the script (INV-SCR-2). Without `LOOPS` the calls
+        //         form no cycle, so the compiler can inline a whole chain.
         unsafe {
-            if M::LOOPS {
-                return Self::resume(this, after, hot, M::First::DEFERS);
+            if M::LOOPS
+                && !M::First::DEFERS
+                && let Some(slot) = Self::waiting_slot(this)
+            {
+                return Self::note_first(this, slot, outcome);
             }
-            match after() {
+            let script = &raw mut (*this).script;
+            let next = Self::caught(catch(move || (*script).after_first(outcome)));
+            if M::LOOPS {
+                return if HOT {
+                    Self::run_loop(this, next);
+                } else {
+                    Self::run_on(this, next);
+                };
+            }
+            match next {
                 Next::First(sender) => Self::went_back(this, sender),
                 Next::Second(sender) => Self::start_second(this, sender),
                 Next::Complete(outcome) => Self::complete(this, outcome),
             }
+        }
+    }
+
+    /// Asks the script how to go on after a first child that completed inside of its start, for the turn
+    /// that waits for it.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` comes from [`waiting_slot`](Self::waiting_slot), in the child's completion.
+    #[inline(never)]
+    unsafe fn note_first(
+        this: *mut Self,
+        slot: NonNull<NextOf<M>>,
+        outcome: Outcome<<M::First as Sender>::Value, <M::First as Sender>::Error>,
+    ) {
+        // SAFETY: stage `Idle`, and this thread runs the script; the slot is written once a turn.
+        unsafe {
+            let script = &raw mut (*this).script;
+            let next = Self::caught(catch(move || (*script).after_first(outcome)));
+            slot.write(next);
         }
     }
 
@@ -394,33 +358,36 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// - Called from the completion of the child that `stage` names, once.
     #[inline(always)]
-    pub(super) unsafe fn second_completed(
+    pub(super) unsafe fn second_completed<const HOT: bool>(
         this: *mut Self,
         outcome: Outcome<<M::Second as Sender>::Value, <M::Second as Sender>::Error>,
     ) {
-        let hot = matches!(outcome, Outcome::Value(_));
         // SAFETY: as in `first_completed`.
         let outcome = unsafe {
-            (*this).stage = Stage::Idle;
-            let destroyed =
-                catch(|| ptr::drop_in_place(Self::storage(this).cast::<SecondOp<M, R>>()));
-            match destroyed {
+            match Self::destroy::<SecondOp<M, R>>(this) {
                 Ok(()) => outcome,
                 Err(payload) => outcome.replaced_by(payload),
             }
         };
-        // SAFETY: stage `Idle`: the script is this thread's (INV-SCR-2).
-        let after = || unsafe {
-            let script = &raw mut (*this).script;
-            Self::caught(catch(move || (*script).after_second(outcome)))
-        };
-        // SAFETY: stage `Idle`, and this thread runs the script. Without `LOOPS` the calls form no
-        //         cycle, so the compiler can inline a whole chain.
+        // SAFETY: stage `Idle`, and this thread runs the script (INV-SCR-2). Without `LOOPS` the calls
+        //         form no cycle, so the compiler can inline a whole chain.
         unsafe {
-            if M::LOOPS {
-                return Self::resume(this, after, hot, M::Second::DEFERS);
+            if M::LOOPS
+                && !M::Second::DEFERS
+                && let Some(slot) = Self::waiting_slot(this)
+            {
+                return Self::note_second(this, slot, outcome);
             }
-            match after() {
+            let script = &raw mut (*this).script;
+            let next = Self::caught(catch(move || (*script).after_second(outcome)));
+            if M::LOOPS {
+                return if HOT {
+                    Self::run_loop(this, next);
+                } else {
+                    Self::run_on(this, next);
+                };
+            }
+            match next {
                 Next::First(sender) => Self::went_back(this, sender),
                 Next::Second(sender) => Self::went_back(this, sender),
                 Next::Complete(outcome) => Self::complete(this, outcome),
@@ -428,45 +395,35 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         }
     }
 
+    /// Asks the script how to go on after a second child that completed inside of its start, for the turn
+    /// that waits for it.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` comes from [`waiting_slot`](Self::waiting_slot), in the child's completion.
+    #[inline(never)]
+    unsafe fn note_second(
+        this: *mut Self,
+        slot: NonNull<NextOf<M>>,
+        outcome: Outcome<<M::Second as Sender>::Value, <M::Second as Sender>::Error>,
+    ) {
+        // SAFETY: stage `Idle`, and this thread runs the script; the slot is written once a turn.
+        unsafe {
+            let script = &raw mut (*this).script;
+            let next = Self::caught(catch(move || (*script).after_second(outcome)));
+            slot.write(next);
+        }
+    }
+
     #[inline]
     fn caught(next: Result<NextOf<M>, Panic>) -> NextOf<M> {
         next.unwrap_or_else(|payload| Next::Complete(Outcome::Panicked(payload)))
     }
-
-    /// Goes on after a child with what the script says, here or in the frame of the loop that
-    /// started it; a child that is `deferred` (`DEFERS`) has not completed inside of its start, so no
-    /// frame waits for it. What is `hot` is inlined.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`run_loop`](Self::run_loop).
-    #[inline(always)]
-    unsafe fn resume(
-        this: *mut Self,
-        after: impl FnOnce() -> NextOf<M>,
-        hot: bool,
-        deferred: bool,
-    ) {
-        // SAFETY: stage `Idle`: the operation is alive and this thread's.
-        let (key, frame) = unsafe { (&raw const (*this).stage, (*this).frame) };
-        if !deferred && let Some(slot) = Frame::slot_of(key.cast(), frame) {
-            // SAFETY: the slot belongs to the running loop of exactly this operation (the frame
-            //         has its key, and is the one it noted last), so it is a `NextOf<M>`, and it
-            //         is written once per turn.
-            return unsafe { slot.cast::<NextOf<M>>().write(after()) };
-        }
-        // SAFETY: the contract is the same.
-        unsafe {
-            if hot {
-                Self::run_loop(this, after());
-            } else {
-                Self::run_on(this, after());
-            }
-        }
-    }
 }
 
 impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, R> {
+    const SPENT: bool = true;
+
     #[inline]
     unsafe fn start(this: *mut Self) {
         // SAFETY: the operation is alive, in place for good, and not started: stage `Pending` or

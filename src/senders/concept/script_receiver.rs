@@ -40,29 +40,37 @@ macro_rules! child_receiver {
             Receiver<<M::$Child as Sender>::Value, <M::$Child as Sender>::Error>
             for $Receiver<M, R>
         {
-            #[inline]
+            // What continues work is part of what it continues.
+            #[inline(always)]
             fn set_value(self, value: <M::$Child as Sender>::Value) {
                 // SAFETY: this receiver was made for the child that `stage` names, which completes
                 //         once; the parent stays in place while a child runs (INV-OP-1).
-                unsafe { ScriptOp::$completed(self.parent, Outcome::Value(value)) }
+                unsafe { ScriptOp::$completed::<true>(self.parent, Outcome::Value(value)) }
             }
 
             #[inline]
             fn set_error(self, error: <M::$Child as Sender>::Error) {
-                // SAFETY: as in `set_value`.
-                unsafe { ScriptOp::$completed(self.parent, Outcome::Error(error)) }
+                self.set_rarely(Outcome::Error(error));
             }
 
             #[inline]
             fn set_stopped(self) {
-                // SAFETY: as in `set_value`.
-                unsafe { ScriptOp::$completed(self.parent, Outcome::Stopped) }
+                self.set_rarely(Outcome::Stopped);
             }
 
             #[inline]
             fn set_panicked(self, payload: Panic) {
+                self.set_rarely(Outcome::Panicked(payload));
+            }
+
+            #[cold]
+            #[inline(never)]
+            fn set_rarely(
+                self,
+                outcome: Outcome<<M::$Child as Sender>::Value, <M::$Child as Sender>::Error>,
+            ) {
                 // SAFETY: as in `set_value`.
-                unsafe { ScriptOp::$completed(self.parent, Outcome::Panicked(payload)) }
+                unsafe { ScriptOp::$completed::<false>(self.parent, outcome) }
             }
 
             #[inline]

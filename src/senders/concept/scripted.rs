@@ -53,6 +53,7 @@ unsafe impl<M: Script> Sender for Scripted<M> {
     type Value = M::Value;
     type Error = M::Error;
     type Operation<R: Receiver<M::Value, M::Error>> = ScriptOp<M, R>;
+    const STAYS: bool = M::First::STAYS && M::Second::STAYS;
 
     #[inline]
     fn connect<R: Receiver<M::Value, M::Error>>(self, receiver: R) -> ScriptOp<M, R> {
@@ -89,6 +90,7 @@ unsafe impl<M: Script> Sender for Scripting<M> {
     type Value = M::Value;
     type Error = M::Error;
     type Operation<R: Receiver<M::Value, M::Error>> = ScriptOp<M, R>;
+    const STAYS: bool = M::First::STAYS && M::Second::STAYS;
 
     #[inline]
     fn connect<R: Receiver<M::Value, M::Error>>(self, receiver: R) -> ScriptOp<M, R> {

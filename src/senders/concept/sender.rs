@@ -143,6 +143,18 @@ pub unsafe trait Sender: Sized {
     #[doc(hidden)]
     const DEFERS: bool = false;
 
+    /// Whether every operation of this sender completes on the thread that started it, as one of a
+    /// [`LocalSender`](crate::LocalSender) does. Loops over such children look for no other thread;
+    /// `false` is always right, and `true` where it is wrong is unsound.
+    #[doc(hidden)]
+    const STAYS: bool = false;
+
+    /// Whether an operation of this sender whose stop token was asked to stop before its `start`
+    /// completes as stopped, having done nothing. Loops leave the look to such children; `false` is
+    /// always right.
+    #[doc(hidden)]
+    const LOOKS: bool = false;
+
     /// Joins the sender and a receiver into an operation that has not been started.
     #[doc(alias = "execution::connect")]
     fn connect<R: Receiver<Self::Value, Self::Error>>(self, receiver: R) -> Self::Operation<R>;

@@ -147,6 +147,15 @@ pub(crate) fn wait_for<S: Sender, H: Home>(
     }
     match shared.outcome.into_inner() {
         Some(Outcome::Value(value)) => Ok(Some(value)),
+        other => without_value(other),
+    }
+}
+
+/// What a wait returns that did not end with a value.
+#[cold]
+fn without_value<V, E>(outcome: Option<Outcome<V, E>>) -> Result<Option<V>, E> {
+    match outcome {
+        Some(Outcome::Value(value)) => Ok(Some(value)),
         Some(Outcome::Error(error)) => Err(error),
         Some(Outcome::Stopped) => Ok(None),
         Some(Outcome::Panicked(payload)) => std::panic::resume_unwind(payload),

@@ -220,6 +220,7 @@ unsafe impl<K: Known> Sender for Just<K> {
     type Value = K::Value;
     type Error = K::Error;
     type Operation<R: Receiver<K::Value, K::Error>> = JustOp<K, R>;
+    const STAYS: bool = true;
 
     #[inline]
     fn connect<R: Receiver<K::Value, K::Error>>(self, receiver: R) -> JustOp<K, R> {
@@ -241,6 +242,8 @@ pub struct JustOp<K, R> {
 }
 
 impl<K: Known, R: Receiver<K::Value, K::Error>> OperationState for JustOp<K, R> {
+    const SPENT: bool = true;
+
     #[inline]
     unsafe fn start(this: *mut Self) {
         // SAFETY: the operation is alive (contract); the reference to the field ends here.

@@ -129,3 +129,55 @@ impl<E> Map<(), E> for Lookup {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn of(
+        outcome: Outcome<(), ()>,
+        failure: Option<io::Error>,
+    ) -> Outcome<Vec<Endpoint>, io::Error> {
+        let lookup = Lookup {
+            host: "127.0.0.1".to_owned(),
+            port: 7,
+            failure: Arc::new(Mutex::new(failure)),
+        };
+        lookup.map(outcome)
+    }
+
+    #[test]
+    fn lookup_without_a_thread_is_the_systems_error_and_stopped_is_stopped() {
+        let found = of(Outcome::Value(()), None);
+        assert!(matches!(found, Outcome::Value(found) if found.len() == 1));
+        assert!(matches!(of(Outcome::Stopped, None), Outcome::Stopped));
+        let none = io::Error::from_raw_os_error(libc::EAGAIN);
+        let Outcome::Error(error) = of(Outcome::Stopped, Some(none)) else {
+            panic!("a failure was told as a stop")
+        };
+        assert_eq!(error.raw_os_error(), Some(libc::EAGAIN));
+    }
+
+    #[test]
+    fn lookup_threads_are_few_and_end_when_nothing_waits() {
+        let all: Vec<_> = (0..100)
+            .map(|port| lookup("127.0.0.1".to_owned(), port))
+            .collect();
+        let found = crate::sync_wait(crate::when_all(all))
+            .expect("found")
+            .expect("not stopped");
+        assert_eq!(found.len(), 100);
+        assert!(lock(&QUEUE).threads <= THREADS_MAX);
+        let deadline = Instant::now() + Duration::from_secs(15);
+        while lock(&QUEUE).threads > 0 {
+            assert!(
+                Instant::now() < deadline,
+                "a thread goes on with nothing to do"
+            );
+            thread::yield_now();
+        }
+        assert!(lock(&QUEUE).waiting.is_empty());
+    }
+}

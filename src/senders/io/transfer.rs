@@ -209,5 +209,5 @@ impl<H: Io, K: PollFirst> IoSender<H, K> {
 /// A length as the kernel takes it: at most what one transfer can do.
 #[inline]
 pub(crate) fn transfer_len(len: usize) -> u32 {
-    u32::try_from(len).map_or(TRANSFER_MAX, |len| len.min(TRANSFER_MAX))
+    u32::try_from(len.min(TRANSFER_MAX as usize)).unwrap_or(TRANSFER_MAX)
 }

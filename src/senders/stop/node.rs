@@ -17,6 +17,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 use super::source::StopSource;
@@ -42,11 +43,12 @@ const fn running(thread: u64) -> u64 {
 pub(crate) struct RawCallback {
     run: unsafe fn(NonNull<Self>),
     state: AtomicU64,
-    source: ProtectedCell<*const StopSource>,
-    prev: ProtectedCell<*const Self>,
-    next: ProtectedCell<*const Self>,
+    // Put in when the node is registered.
+    source: ProtectedCell<MaybeUninit<*const StopSource>>,
+    prev: ProtectedCell<MaybeUninit<*const Self>>,
+    next: ProtectedCell<MaybeUninit<*const Self>>,
     /// While `RUNNING`: the flag in the frame of the running thread that says "the node is gone".
-    gone: ProtectedCell<*const Cell<bool>>,
+    gone: ProtectedCell<MaybeUninit<*const Cell<bool>>>,
     _pinned: PhantomPinned,
 }
 
@@ -66,10 +68,10 @@ impl RawCallback {
         Self {
             run,
             state: AtomicU64::new(IDLE),
-            source: ProtectedCell::new(ptr::null()),
-            prev: ProtectedCell::new(ptr::null()),
-            next: ProtectedCell::new(ptr::null()),
-            gone: ProtectedCell::new(ptr::null()),
+            source: ProtectedCell::empty(),
+            prev: ProtectedCell::empty(),
+            next: ProtectedCell::empty(),
+            gone: ProtectedCell::empty(),
             _pinned: PhantomPinned,
         }
     }
@@ -80,10 +82,10 @@ impl RawCallback {
         Self {
             run,
             state: AtomicU64::new(IDLE),
-            source: ProtectedCell::new(ptr::null()),
-            prev: ProtectedCell::new(ptr::null()),
-            next: ProtectedCell::new(ptr::null()),
-            gone: ProtectedCell::new(ptr::null()),
+            source: ProtectedCell::empty(),
+            prev: ProtectedCell::empty(),
+            next: ProtectedCell::empty(),
+            gone: ProtectedCell::empty(),
             _pinned: PhantomPinned,
         }
     }
@@ -102,7 +104,7 @@ impl RawCallback {
     pub(super) unsafe fn gone_flag(&self) -> *const Cell<bool> {
         // SAFETY: no write runs meanwhile: only the thread that calls `run` writes the field, and
         //         this is that thread, inside `run`; not used after this line.
-        unsafe { self.gone.get() }
+        unsafe { self.gone.take_copy() }
     }
 }
 
@@ -146,11 +148,11 @@ impl NodeList {
         unsafe {
             let new = node.as_ref();
             let head = self.head.get();
-            new.source.set(source);
-            new.prev.set(ptr::null());
-            new.next.set(head);
+            new.source.put(source);
+            new.prev.put(ptr::null());
+            new.next.put(head);
             if let Some(head) = head.as_ref() {
-                head.prev.set(node.as_ptr());
+                head.prev.put(node.as_ptr());
             }
             self.head.set(node.as_ptr());
             new.state.store(LINKED, Ordering::Relaxed);
@@ -168,13 +170,13 @@ impl NodeList {
         // SAFETY: links of linked nodes are accessed under the lock only, and linked nodes are
         //         alive (INV-CB-2); the references end in this block.
         unsafe {
-            let (prev, next) = (node.prev.get(), node.next.get());
+            let (prev, next) = (node.prev.take_copy(), node.next.take_copy());
             match prev.as_ref() {
-                Some(prev) => prev.next.set(next),
+                Some(prev) => prev.next.put(next),
                 None => self.head.set(next),
             }
             if let Some(next) = next.as_ref() {
-                next.prev.set(prev);
+                next.prev.put(prev);
             }
         }
     }
@@ -195,10 +197,10 @@ impl NodeList {
         //         (INV-CB-2), until the lock is given back.
         unsafe {
             let node = NonNull::new(self.head.get().cast_mut())?;
-            let next = node.as_ref().next.get();
+            let next = node.as_ref().next.take_copy();
             self.head.set(next);
             if let Some(next) = next.as_ref() {
-                next.prev.set(ptr::null());
+                next.prev.put(ptr::null());
             }
             prepare(node, gone);
             Some((node, next.is_null()))
@@ -216,7 +218,7 @@ unsafe fn prepare(node: NonNull<RawCallback>, gone: &Cell<bool>) {
     // SAFETY: the node is alive and this thread's alone (contract) until `state` is stored.
     unsafe {
         let node = node.as_ref();
-        node.gone.set(gone);
+        node.gone.put(gone);
         node.state
             .store(running(thread_number::current()), Ordering::Relaxed);
     }
@@ -313,7 +315,7 @@ pub(crate) unsafe fn deregister(node: NonNull<RawCallback>) {
         LINKED => {
             // SAFETY: `source` was written before the node became LINKED and is not written until
             //         the next registration.
-            let source = unsafe { node.source.get() };
+            let source = unsafe { node.source.take_copy() };
             // SAFETY: the source is alive (contract), and `list` is used under the lock. The node
             //         was LINKED, and a node that is LINKED is taken out by this function, or by
             //         a stop request, which marks the source for good before it takes the first:
@@ -371,7 +373,7 @@ fn leave_or_wait(node: &RawCallback) {
             state if state == own => {
                 // SAFETY: `gone` was written by this thread when it started the callback, and the
                 //         frame it points to is still on this thread's stack, below this one.
-                unsafe { (*node.gone.get()).set(true) };
+                unsafe { (*node.gone.take_copy()).set(true) };
                 break;
             }
             _ => backoff.wait(),

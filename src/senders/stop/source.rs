@@ -16,6 +16,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::ptr;
 
 use super::node::{NodeList, execute};
 use super::token::StopToken;
@@ -60,9 +61,11 @@ const LOCKED: usize = 2;
 pub struct StopSource {
     state: AtomicUsize,
     list: NodeList,
+    /// Whose part the source is, for those who know: see [`StopSource::homed`].
+    home: *const (),
 }
 
-// SAFETY: `list` holds raw pointers to nodes. A source can be sent when no token borrows it, and
+// SAFETY: `home` is compared, never followed here. `list` holds raw pointers to nodes. A source can be sent when no token borrows it, and
 //         then only leaked nodes are in the list, whose callbacks may run on any thread (contract
 //         of `register`).
 unsafe impl Send for StopSource {}
@@ -81,6 +84,7 @@ impl StopSource {
         Self {
             state: AtomicUsize::new(0),
             list: NodeList::new(),
+            home: ptr::null(),
         }
     }
 
@@ -90,7 +94,24 @@ impl StopSource {
         Self {
             state: AtomicUsize::new(0),
             list: NodeList::new(),
+            home: ptr::null(),
         }
+    }
+
+    /// A source that is part of something which `home` identifies: an address that nothing else has
+    /// while the source lives. Who has a token can ask whether it is that:
+    /// [`RawToken::homed_source`](super::RawToken::homed_source).
+    pub(crate) fn homed(home: *const ()) -> Self {
+        Self {
+            home,
+            ..Self::new()
+        }
+    }
+
+    /// Whether this source was made as part of `home`.
+    #[inline]
+    pub(super) fn is_homed(&self, home: *const ()) -> bool {
+        ptr::eq(self.home, home)
     }
 
     /// A view of this source for those who shall stop.

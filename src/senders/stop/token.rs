@@ -162,6 +162,20 @@ impl RawToken {
             .is_some_and(|source| unsafe { source.as_ref() }.stop_requested())
     }
 
+    /// The source, if it was made as part of `home` ([`StopSource::homed`]).
+    ///
+    /// # Safety
+    ///
+    /// - The source, if there is one, is alive.
+    #[inline]
+    pub(crate) unsafe fn homed_source(self, home: *const ()) -> Option<NonNull<StopSource>> {
+        match self.source {
+            // SAFETY: the source is alive (contract); the reference ends with this expression.
+            Some(source) if unsafe { source.as_ref() }.is_homed(home) => Some(source),
+            _ => None,
+        }
+    }
+
     /// The token again, for a lifetime that the caller vouches for.
     ///
     /// # Safety

@@ -27,11 +27,11 @@
 
 #![expect(unsafe_code, reason = "a leaf sender with intrusive nodes")]
 
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
 use std::convert::Infallible;
 use std::fmt;
 use std::marker::PhantomPinned;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
 use super::Shared;
@@ -39,12 +39,12 @@ use crate::abort::abort;
 use crate::backend::Backend;
 use crate::sched::io_context::core::Core;
 use crate::sched::io_context::handle::{Io, LocalIoScheduler};
-use crate::sched::io_context::stop_link::StopLink;
+use crate::sched::io_context::stop_link::{Listener, StopLink};
 use crate::senders::concept::local::LocalSender;
 use crate::senders::concept::operation::OperationState;
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::sender::Sender;
-use crate::util::list::Links;
+use crate::util::list::{Links, List};
 use crate::util::node::{Node, Signal};
 
 /// The sender of [`Scope::wait_below`](crate::Scope::wait_below) and
@@ -104,7 +104,7 @@ unsafe impl<'scope, H: Io> Sender for WaitBelow<'scope, H> {
                 phase: Cell::new(Phase::Unstarted),
                 limit: self.limit,
             },
-            link: StopLink::new(WaitOp::<H, R>::act),
+            link: UnsafeCell::new(MaybeUninit::uninit()),
             stop_seen: Cell::new(false),
             stopped: Cell::new(false),
             wait: self,
@@ -180,7 +180,8 @@ impl Waiter {
 #[repr(C)] // The waiter comes first: its address is the address of the operation.
 pub struct WaitOp<'scope, H: Io, R> {
     waiter: Waiter,
-    link: StopLink<H::Backend>,
+    /// Made when the operation begins to listen.
+    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
     /// The stop link has acted; it does so once.
     stop_seen: Cell<bool>,
     /// While `AwaitsNode`: how it completes.
@@ -201,7 +202,7 @@ impl<H: Io, R: Receiver<(), Infallible>> WaitOp<'_, H, R> {
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
         // SAFETY: a field of a live operation.
-        unsafe { NonNull::new_unchecked(&raw mut (*this).link) }
+        unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
     }
 
     /// Completes if there is little enough work or stop was requested, otherwise waits.
@@ -289,21 +290,20 @@ impl<H: Io, R: Receiver<(), Infallible>> WaitOp<'_, H, R> {
         }
     }
 
-    /// Stop was requested, on the loop's thread or as told by another.
+    /// Stop was requested.
     ///
     /// # Safety
     ///
-    /// - `link` is that of a started, incomplete operation of this type; the loop's thread.
-    unsafe fn act(link: NonNull<StopLink<H::Backend>>) {
-        // SAFETY: the link is a field of a started, incomplete operation. A listed one is taken out
-        //         of its list before it is queued.
+    /// - `this` is a started, incomplete operation of this type, listening; the loop's thread.
+    unsafe fn stop(this: *mut Self) {
+        // SAFETY: a started, incomplete operation. A listed one is taken out of its list before it is
+        //         queued.
         unsafe {
-            let this: *mut Self = link.as_ptr().byte_sub(offset_of!(Self, link)).cast();
             (*this).stop_seen.set(true);
             match (*this).waiter.phase.get() {
                 Phase::Listed => {
-                    let WaitBelow { shared, handle, .. } = *(&raw const (*this).wait);
-                    shared.waiters.remove(NonNull::new_unchecked(this.cast()));
+                    let WaitBelow { handle, .. } = *(&raw const (*this).wait);
+                    List::remove(NonNull::new_unchecked(this.cast()));
                     Waiter::make_ready(&raw mut (*this).waiter, handle.core());
                 }
                 Phase::AwaitsNode => Self::deliver(this, (*this).stopped.get()),
@@ -331,12 +331,30 @@ impl<H: Io, R: Receiver<(), Infallible>> OperationState for WaitOp<'_, H, R> {
             }
             let phase = if home { Phase::Starting } else { Phase::Queued };
             (*this).waiter.phase.set(phase);
-            StopLink::arm(Self::link(this), core, token.erase(), !home);
+            Self::link(this).write(StopLink::new::<Self>(!home));
+            StopLink::arm(Self::link(this), token.erase());
             if !home {
                 return core.push(NonNull::new_unchecked(&raw mut (*this).waiter.node));
             }
             Self::look(this);
         }
+    }
+}
+
+// SAFETY: the link lies there, and is in place while it is armed, as its operation is (INV-OP-1).
+unsafe impl<H: Io, R: Receiver<(), Infallible>> Listener for WaitOp<'_, H, R> {
+    type Backend = H::Backend;
+    const LINK: usize = offset_of!(Self, link);
+
+    unsafe fn core<'a>(this: *mut Self) -> &'a Core<H::Backend> {
+        // SAFETY: alive (contract); the core outlives its operations, and what the handle refers to
+        //         does not depend on where the handle is.
+        unsafe { &*(&raw const *(*(&raw const (*this).wait)).handle.core()) }
+    }
+
+    unsafe fn act(this: *mut Self) {
+        // SAFETY: a started, incomplete operation, on the loop's thread.
+        unsafe { Self::stop(this) }
     }
 }
 
