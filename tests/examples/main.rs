@@ -4,5 +4,6 @@
 mod common;
 
 mod echo;
+mod kv;
 mod proxy;
 mod support;

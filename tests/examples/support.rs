@@ -154,6 +154,15 @@ impl Server {
         files.expect("it runs").count()
     }
 
+    /// How many bytes of memory it uses.
+    pub(crate) fn memory(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<usize>().ok());
+        1024 * kibibytes.expect("proc_pid_status(5) has it")
+    }
+
     /// How long its threads ran, or wanted to: on a busy machine they may have to wait.
     pub(crate) fn busy_time(&self) -> Duration {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).expect("it runs");
