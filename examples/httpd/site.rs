@@ -1,0 +1,110 @@
+//! The files that are served, and how one is found.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use sendio::prelude::*;
+
+use crate::conditional::Validators;
+use crate::path::FilePath;
+use crate::response::Clock;
+use crate::status::Status;
+
+/// What the sessions of a thread share.
+#[derive(Debug)]
+pub(crate) struct Site<'a> {
+    pub(crate) io: LocalIoScheduler<'a>,
+    /// The directory whose files are served.
+    pub(crate) root: &'a File,
+    pub(crate) clock: Clock,
+}
+
+/// What is at a path.
+#[derive(Debug)]
+pub(crate) enum Found {
+    File {
+        file: Rc<File>,
+        validators: Validators,
+        path: FilePath,
+    },
+    /// A directory whose path has no slash at its end.
+    Directory(FilePath),
+    Refused(Status),
+}
+
+/// For files and directories; what waits for another process, or is a terminal, does neither here.
+const OPTIONS: OpenOptions = OpenOptions::new()
+    .read(true)
+    .beneath(true)
+    .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+
+/// Opens what is at `path`, a directory's index in place of the directory.
+pub(crate) fn find<'a>(
+    site: &'a Site<'_>,
+    path: FilePath,
+) -> impl LocalSender<Value = Found, Error = io::Error> + 'a {
+    let directory = path.is_directory.then(|| path.clone());
+    let path = if path.is_directory { path.index() } else { path };
+    let opened = site.io.open_at(site.root, path.as_path(), OPTIONS);
+    opened
+        .then(File::from_handle)
+        .into_result()
+        .cast_err()
+        .let_value(move |opened| {
+            let is_missing = matches!(&opened, Err(error) if status(error) == Status::NotFound);
+            match directory.filter(|_| is_missing) {
+                None => Either::Left(ready(look(opened, path))),
+                // Without an index the directory may not be listed; if there is one.
+                Some(directory) => Either::Right(
+                    site.io
+                        .open_at(site.root, directory.as_path(), OPTIONS)
+                        .then(|_| Status::Forbidden)
+                        .upon_error(|error| status(&error))
+                        .then(Found::Refused)
+                        .cast_err(),
+                ),
+            }
+        })
+}
+
+/// What an open file is.
+fn look(opened: io::Result<File>, path: FilePath) -> Found {
+    // `fstat` looks at what the kernel has in memory since the file is open, so it does not wait.
+    let known = opened.and_then(|file| Ok((file.metadata()?, file)));
+    match known {
+        Ok((metadata, file)) if metadata.is_file() => Found::File {
+            validators: Validators {
+                modified: metadata.modified().unwrap_or(std::time::UNIX_EPOCH),
+                len: metadata.len(),
+            },
+            file: Rc::new(file),
+            path,
+        },
+        Ok((metadata, _)) if metadata.is_dir() => Found::Directory(path),
+        Ok(_) => Found::Refused(Status::Forbidden),
+        Err(error) => Found::Refused(status(&error)),
+    }
+}
+
+/// The status for a file that cannot be opened.
+fn status(error: &io::Error) -> Status {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENOTDIR | libc::ENAMETOOLONG | libc::ELOOP) => Status::NotFound,
+        // A link out of the root, a file of others, a socket.
+        Some(libc::EXDEV | libc::EACCES | libc::EPERM | libc::ENXIO) => Status::Forbidden,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Status::Unavailable,
+        _ => Status::InternalError,
+    }
+}
+
+trait FromHandle {
+    fn from_handle(handle: impl Into<OwnedFd>) -> Self;
+}
+
+impl FromHandle for File {
+    fn from_handle(handle: impl Into<OwnedFd>) -> Self {
+        Self::from(handle.into())
+    }
+}
