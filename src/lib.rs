@@ -213,14 +213,19 @@ pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
 pub use senders::io::file_ops::FileOps;
+pub use senders::io::msg_flags::MsgFlags;
 pub use senders::io::open_options::OpenOptions;
 pub use senders::io::partial::{Partial, transferred};
 pub use senders::io::path_ops::PathOps;
+pub use senders::io::poll::PollEvents;
+pub use senders::io::socket_ops::SocketOps;
 pub use senders::io::statx::Metadata;
 pub use senders::stop::{StopCallback, StopSource, StopToken};
 pub use tokens::cwd::Cwd;
+pub use tokens::endpoint::{Domain, Endpoint};
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
+pub use tokens::socket_fd::SocketKind;
 
 /// The types of adaptors, and the mechanisms of which they are made ([`Map`](adaptor::Map),
 /// [`Script`](adaptor::Script), [`Group`](adaptor::Group)): for naming a sender, and for writing an
@@ -293,16 +298,22 @@ pub mod io {
     pub use crate::sched::io_context::op::{Ending, IoOp, Kind, Progress};
     pub use crate::sched::io_context::schedule::Nop;
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
+    pub use crate::senders::io::accept::Accept;
     pub use crate::senders::io::close::Close;
+    pub use crate::senders::io::connect::Connect;
     pub use crate::senders::io::names::{MakeDir, Rename, Unlink};
     pub use crate::senders::io::open::Open;
-    pub use crate::senders::io::read::{Read, ReadExact};
+    pub use crate::senders::io::poll::Poll;
+    pub use crate::senders::io::read::{Read, ReadExact, Recv, RecvExact};
     pub use crate::senders::io::returning::{BufferKind, Returning};
+    pub use crate::senders::io::shutdown::ShutDown;
+    pub use crate::senders::io::socket::Socket;
     pub use crate::senders::io::space::{Fallocate, Ftruncate};
     pub use crate::senders::io::stat::{Stat, StatPath};
     pub use crate::senders::io::sync::Fsync;
+    pub use crate::senders::io::transfer::{MsgOptions, PollFirst, Position, Transfer};
     pub use crate::senders::io::vectored::{Readv, Writev};
-    pub use crate::senders::io::write::{Write, WriteAll};
+    pub use crate::senders::io::write::{SendAll, SendSome, Write, WriteAll};
 }
 
 /// The types of factories, for naming a sender.

@@ -167,4 +167,73 @@ pub enum Request {
         /// Where the answer goes.
         buf: *mut libc::statx,
     },
+    /// `socket(2)`.
+    Socket {
+        /// The domain (`AF_INET`, ...).
+        domain: i32,
+        /// The type, with flags (`SOCK_STREAM | SOCK_CLOEXEC`, ...).
+        kind: i32,
+        /// The protocol; 0 for the usual one.
+        protocol: i32,
+    },
+    /// `connect(2)`.
+    Connect {
+        /// The socket.
+        fd: RawFd,
+        /// The address of the peer.
+        addr: *const libc::sockaddr,
+        /// How many bytes the address has.
+        len: libc::socklen_t,
+    },
+    /// `accept4(2)`.
+    Accept {
+        /// The socket that listens.
+        fd: RawFd,
+        /// Where the address of the peer goes.
+        addr: *mut libc::sockaddr,
+        /// How much room there is for it; how many bytes it has goes there.
+        len: *mut libc::socklen_t,
+        /// Flags of `accept4(2)`.
+        flags: i32,
+    },
+    /// `send(2)`.
+    Send {
+        /// The socket.
+        fd: RawFd,
+        /// Where the bytes are.
+        buf: *const u8,
+        /// How many at most.
+        len: u32,
+        /// Flags of `send(2)`.
+        flags: i32,
+        /// Waits until the socket is writable before the first try.
+        poll_first: bool,
+    },
+    /// `recv(2)`.
+    Recv {
+        /// The socket.
+        fd: RawFd,
+        /// Where the bytes go.
+        buf: *mut u8,
+        /// How many at most.
+        len: u32,
+        /// Flags of `recv(2)`.
+        flags: i32,
+        /// Waits until the socket is readable before the first try.
+        poll_first: bool,
+    },
+    /// `shutdown(2)`.
+    Shutdown {
+        /// The socket.
+        fd: RawFd,
+        /// Which directions (`SHUT_RD`, ...).
+        how: i32,
+    },
+    /// `poll(2)` of one descriptor, without a timeout; the result is what is ready.
+    Poll {
+        /// The descriptor.
+        fd: RawFd,
+        /// What to wait for (`POLLIN`, ...).
+        events: u32,
+    },
 }

@@ -2,5 +2,7 @@
 //! kernel about it instead of remembering.
 
 pub(crate) mod cwd;
+pub(crate) mod endpoint;
 pub(crate) mod fd;
 pub(crate) mod file_handle;
+pub(crate) mod socket_fd;

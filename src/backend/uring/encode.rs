@@ -8,6 +8,9 @@ use io_uring::{opcode, squeue};
 use crate::abort::abort;
 use crate::backend::request::Request;
 
+/// `IORING_RECVSEND_POLL_FIRST`, since Linux 5.19.
+const POLL_FIRST: u16 = 1;
+
 /// The entry for `request`, without its `user_data`. `write_flags` are those of every write.
 #[inline(always)]
 #[expect(
@@ -74,6 +77,59 @@ pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
         | Request::Rename { .. }
         | Request::MakeDir { .. }
         | Request::Statx { .. } => encode_path(request),
+        Request::Socket { .. }
+        | Request::Connect { .. }
+        | Request::Accept { .. }
+        | Request::Send { .. }
+        | Request::Recv { .. }
+        | Request::Shutdown { .. }
+        | Request::Poll { .. } => encode_socket(request),
+    }
+}
+
+/// The entry for a request that concerns a socket.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "as for `encode`, of which it is a part"
+)]
+fn encode_socket(request: Request) -> squeue::Entry {
+    match request {
+        Request::Socket {
+            domain,
+            kind,
+            protocol,
+        } => opcode::Socket::new(domain, kind, protocol).build(),
+        Request::Connect { fd, addr, len } => opcode::Connect::new(Fd(fd), addr, len).build(),
+        Request::Accept {
+            fd,
+            addr,
+            len,
+            flags,
+        } => opcode::Accept::new(Fd(fd), addr, len).flags(flags).build(),
+        Request::Send {
+            fd,
+            buf,
+            len,
+            flags,
+            poll_first,
+        } => opcode::Send::new(Fd(fd), buf, len)
+            .flags(flags)
+            .ioprio(if poll_first { POLL_FIRST } else { 0 })
+            .build(),
+        Request::Recv {
+            fd,
+            buf,
+            len,
+            flags,
+            poll_first,
+        } => opcode::Recv::new(Fd(fd), buf, len)
+            .flags(flags)
+            .ioprio(if poll_first { POLL_FIRST } else { 0 })
+            .build(),
+        Request::Shutdown { fd, how } => opcode::Shutdown::new(Fd(fd), how).build(),
+        Request::Poll { fd, events } => opcode::PollAdd::new(Fd(fd), events).build(),
+        _ => abort("a request without a socket was taken for one with a socket"),
     }
 }
 

@@ -60,7 +60,7 @@ pub enum Progress {
 ///
 /// The functions are called on the loop's thread, but `prepare` on the one that starts. The value is
 /// pinned from `prepare` to the last result: pointers into it may be given to the kernel, and it is
-/// not touched while a request is at the kernel. All may panic except `request`.
+/// not touched while a request is at the kernel. All may panic except `request` and `refused`.
 ///
 /// # Safety
 ///
@@ -72,7 +72,7 @@ pub enum Progress {
 /// - If it gives a descriptor away (`Close`), or the kernel may have done only a part, then
 ///   [`FINAL`](Kind::FINAL), [`advance`](Kind::advance) and [`finish`](Kind::finish) see to it that
 ///   nothing is given away twice.
-/// - `request` does not panic.
+/// - `request` and `refused` do not panic.
 pub unsafe trait Kind: Sized {
     /// What the operation completes with.
     type Value;
@@ -98,6 +98,17 @@ pub unsafe trait Kind: Sized {
     fn advance(&mut self, result: u32) -> Progress {
         let _ = result;
         Progress::Done
+    }
+
+    /// The kernel refused a request with this error: what it means to this operation, where that is
+    /// not the usual. `Done` ends the operation with the error, although it is one that is tried
+    /// again otherwise (`EINTR`, `EAGAIN`); `More` makes another request, and a bound on how often
+    /// is the operation's concern. `ECANCELED` is not asked about, nor is anything if
+    /// [`FINAL`](Kind::FINAL).
+    #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        let _ = error;
+        None
     }
 
     /// Turns the ending into the outcome, and drops everything that the operation holds.

@@ -299,16 +299,17 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[cold]
     unsafe fn refused(this: *mut Self, result: i32) {
-        let meaning = if K::FINAL {
-            final_verdict(result)
-        } else {
-            verdict(result)
-        };
-        // SAFETY: alive, and nothing at the kernel.
+        // SAFETY: alive, and nothing at the kernel, so the kind may be borrowed (INV-OP-2).
         unsafe {
+            let meaning = if K::FINAL {
+                final_verdict(result)
+            } else {
+                verdict(result).seen_by(|error| (*(*this).kind.get()).refused(error))
+            };
             match meaning {
                 Verdict::Success(result) => Self::succeeded(this, result),
                 Verdict::Cancelled => Self::end_early(this, Ok(Ending::Stopped)),
+                Verdict::Step => Self::go_on(this),
                 Verdict::Interrupted(error) if (*this).retries.get() == RETRIES_MAX => {
                     Self::end_early(this, Ok(Ending::Failure(error)));
                 }

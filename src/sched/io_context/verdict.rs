@@ -8,8 +8,13 @@
 //! | `EINTR`, `EAGAIN` | interrupted: tried again unless stop was requested |
 //! | any, of a request that must not be made twice (`Kind::FINAL`) | success or error |
 //! | any other | error, unchanged |
+//!
+//! Of the last three rows but the one about `FINAL`, an operation may say otherwise
+//! ([`Kind::refused`](super::kind::Kind::refused)): that it ends with this error, or goes on after it.
 
 use std::io;
+
+use super::kind::Progress;
 
 /// See the module's table.
 #[derive(Debug)]
@@ -18,7 +23,25 @@ pub(super) enum Verdict {
     Cancelled,
     /// Nothing was done; the error to give up with.
     Interrupted(io::Error),
+    /// An error that is a step on the way for this operation.
+    Step,
     Failure(io::Error),
+}
+
+impl Verdict {
+    /// The verdict as the operation sees it, which is asked about errors.
+    #[inline]
+    pub(super) fn seen_by(self, asked: impl FnOnce(&io::Error) -> Option<Progress>) -> Self {
+        let answer = match &self {
+            Self::Interrupted(error) | Self::Failure(error) => asked(error),
+            _ => None,
+        };
+        match (answer, self) {
+            (Some(Progress::More), _) => Self::Step,
+            (Some(Progress::Done), Self::Interrupted(error)) => Self::Failure(error),
+            (_, unchanged) => unchanged,
+        }
+    }
 }
 
 /// The first and the last of the kernel's internal restart codes.
@@ -86,6 +109,28 @@ mod tests {
             };
             let told = if code == 512 { libc::EINTR } else { code };
             assert_eq!(error.raw_os_error(), Some(told));
+        }
+    }
+
+    #[test]
+    fn verdict_seen_by_changes_errors_only_and_as_it_is_told() {
+        let never = |_: &io::Error| -> Option<Progress> { panic!("asked") };
+        assert!(matches!(verdict(7).seen_by(never), Verdict::Success(7)));
+        let cancelled = verdict(-libc::ECANCELED).seen_by(never);
+        assert!(matches!(cancelled, Verdict::Cancelled));
+        for code in [libc::EAGAIN, libc::EINTR, 512, libc::EINPROGRESS] {
+            let told = if code == 512 { libc::EINTR } else { code };
+            let answered = |answer| {
+                verdict(-code).seen_by(|error| {
+                    assert_eq!(error.raw_os_error(), Some(told));
+                    answer
+                })
+            };
+            assert!(matches!(answered(Some(Progress::More)), Verdict::Step));
+            let ended = answered(Some(Progress::Done));
+            assert!(matches!(ended, Verdict::Failure(error) if error.raw_os_error() == Some(told)));
+            let usual = matches!(answered(None), Verdict::Interrupted(_));
+            assert_eq!(usual, code != libc::EINPROGRESS);
         }
     }
 

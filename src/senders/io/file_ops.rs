@@ -8,7 +8,7 @@ use super::read::{Read, ReadExact};
 use super::space::{Fallocate, Ftruncate};
 use super::stat::Stat;
 use super::sync::Fsync;
-use super::target::Position;
+use super::transfer::Position;
 use super::vectored::{Readv, Writev};
 use super::write::{Write, WriteAll};
 use crate::sched::io_context::handle::Io;
@@ -87,7 +87,7 @@ pub trait FileOps: Io {
         buf: B,
         offset: u64,
     ) -> IoSender<Self, Read<F, B>> {
-        IoSender::new(self, Read::new(fd, buf, Position::at(offset).into()))
+        IoSender::new(self, Read::new(fd, buf, Position::at(offset)))
     }
 
     /// Reads what there is, at the descriptor's own position: `(bytes read, buffer)`. For pipes,
@@ -121,7 +121,7 @@ pub trait FileOps: Io {
         buf: B,
         offset: u64,
     ) -> IoSender<Self, ReadExact<F, B>> {
-        IoSender::new(self, ReadExact::new(fd, buf, Position::at(offset).into()))
+        IoSender::new(self, ReadExact::new(fd, buf, Position::at(offset)))
     }
 
     /// Fills the whole buffer from the descriptor's own position on: the buffer. See
@@ -140,7 +140,7 @@ pub trait FileOps: Io {
         buf: B,
         offset: u64,
     ) -> IoSender<Self, Write<F, B>> {
-        IoSender::new(self, Write::new(fd, buf, Position::at(offset).into()))
+        IoSender::new(self, Write::new(fd, buf, Position::at(offset)))
     }
 
     /// Writes as much as goes at once, at the descriptor's own position: `(bytes written, buffer)`.
@@ -174,7 +174,7 @@ pub trait FileOps: Io {
         buf: B,
         offset: u64,
     ) -> IoSender<Self, WriteAll<F, B>> {
-        IoSender::new(self, WriteAll::new(fd, buf, Position::at(offset).into()))
+        IoSender::new(self, WriteAll::new(fd, buf, Position::at(offset)))
     }
 
     /// Writes the whole buffer at the descriptor's own position: the buffer. See
@@ -204,7 +204,7 @@ pub trait FileOps: Io {
         bufs: B,
         offset: u64,
     ) -> IoSender<Self, Readv<F, B>> {
-        IoSender::new(self, Readv::new(fd, bufs, Position::at(offset).into()))
+        IoSender::new(self, Readv::new(fd, bufs, Position::at(offset)))
     }
 
     /// Reads at the descriptor's own position into several buffers. `readv(2)`.
@@ -220,7 +220,7 @@ pub trait FileOps: Io {
         bufs: B,
         offset: u64,
     ) -> IoSender<Self, Writev<F, B>> {
-        IoSender::new(self, Writev::new(fd, bufs, Position::at(offset).into()))
+        IoSender::new(self, Writev::new(fd, bufs, Position::at(offset)))
     }
 
     /// Writes several buffers at the descriptor's own position. `writev(2)`.

@@ -22,6 +22,7 @@
 use std::io;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
+use super::accept::new_descriptor;
 use super::open_options::{OpenFlags, OpenOptions};
 use super::path::PathArg;
 use super::target::{Target, without};
@@ -111,14 +112,9 @@ unsafe impl<H: Io, D: AsFd> Kind for Open<H, D> {
     }
 
     fn finish(self, ending: Ending) -> Outcome<FileHandle<H>, io::Error> {
-        let outcome = match (ending, self.opened) {
-            (_, Some(fd)) => Outcome::Value(FileHandle::new(self.handle, fd)),
-            (Ending::Failure(error), None) => Outcome::Error(error),
-            (Ending::Stopped, None) => Outcome::Stopped,
-            (Ending::Success(_), None) => {
-                Outcome::Error(io::Error::other("the kernel returned no descriptor"))
-            }
-        };
+        let handle = self.handle;
+        let outcome =
+            new_descriptor(ending, self.opened).map_value(|fd| FileHandle::new(handle, fd));
         // A panic in there closes the file again.
         without(self.dir, outcome)
     }

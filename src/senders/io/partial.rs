@@ -4,6 +4,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use crate::sched::io_context::op::Ending;
+use crate::senders::concept::outcome::Outcome;
+
 /// What an operation on a whole buffer reports when it ended in the middle.
 ///
 /// It is inside of the [`io::Error`], whose kind is that of the cause; [`transferred`] finds it. Such
@@ -127,4 +130,32 @@ pub(crate) fn ended(kind: io::ErrorKind, done: usize) -> io::Error {
 #[cold]
 pub(crate) fn stopped(done: usize) -> io::Error {
     after(done, io::Error::from_raw_os_error(libc::ECANCELED))
+}
+
+/// What the ending of an operation on a whole buffer of `len` bytes means, `done` of which were
+/// transferred: `missing` is the error if it ended before all were.
+#[inline]
+pub(crate) fn settle(
+    done: usize,
+    len: usize,
+    missing: io::ErrorKind,
+    ending: Ending,
+) -> Outcome<(), io::Error> {
+    match ending {
+        Ending::Success(_) if done == len => Outcome::Value(()),
+        Ending::Success(_) => Outcome::Error(ended(missing, done)),
+        Ending::Failure(error) => Outcome::Error(after(done, error)),
+        Ending::Stopped if done > 0 => Outcome::Error(stopped(done)),
+        Ending::Stopped => Outcome::Stopped,
+    }
+}
+
+/// The outcome as a result, with `done` bytes: a stop is the error `ECANCELED`.
+#[inline]
+pub(crate) fn into_result<T>(outcome: Outcome<T, io::Error>, done: usize) -> io::Result<usize> {
+    match outcome {
+        Outcome::Value(_) => Ok(done),
+        Outcome::Error(error) => Err(error),
+        Outcome::Stopped | Outcome::Panicked(_) => Err(stopped(0)),
+    }
 }

@@ -1,9 +1,11 @@
-//! Reads into one buffer: `read_some`, `read_at`, `read_exact`, `read_exact_at`.
+//! Takes bytes into one buffer: `read_some`, `read_at`, `recv`, `read_exact`, `read_exact_at`,
+//! `recv_exact`.
 //!
 //! # Flow
 //!
-//! One request; a whole-buffer read makes further requests for what is missing, in the same
-//! operation, until the buffer is full, the input ends, or an error or a stop comes.
+//! One request; an operation on the whole buffer makes further requests for what is missing, in the
+//! same operation, until the buffer is full, the input ends, or an error or a stop comes. Which
+//! request it is, the [`Transfer`] says.
 //!
 //! # Safety
 //! INV-OP-2: the buffer is asked for its space while it lies in the pinned operation, and is not
@@ -17,67 +19,81 @@ use std::os::fd::AsFd;
 use super::buf::IoBufMut;
 use super::partial;
 use super::returning::BufferKind;
-use super::target::{Position, Target, conclude, transfer_len};
+use super::target::{Target, conclude, give_back};
+use super::transfer::{MsgOptions, PollFirst, Position, Transfer, transfer_len};
 use crate::backend::request::Request;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 
 /// A read of what there is: completes with `(bytes read, buffer)`.
 #[derive(Clone, Debug)]
-pub struct Read<F, B>(Reading<F, B>);
+pub struct Read<F, B, T = Position>(Reading<F, B, T>);
 
 /// A read of as much as the buffer takes: completes with the buffer.
 #[derive(Clone, Debug)]
-pub struct ReadExact<F, B>(Reading<F, B>);
+pub struct ReadExact<F, B, T = Position>(Reading<F, B, T>);
+
+/// A receive of what there is: completes with `(bytes received, buffer)`.
+pub type Recv<F, B> = Read<F, B, MsgOptions>;
+
+/// A receive of as much as the buffer takes: completes with the buffer.
+pub type RecvExact<F, B> = ReadExact<F, B, MsgOptions>;
 
 #[derive(Clone, Debug)]
-struct Reading<F, B> {
+struct Reading<F, B, T> {
     target: Target<F>,
     buf: B,
-    position: Position,
+    transfer: T,
     done: usize,
 }
 
-impl<F: AsFd, B: IoBufMut> Read<F, B> {
+impl<F: AsFd, B: IoBufMut, T: Transfer> Read<F, B, T> {
     #[inline]
-    pub(crate) const fn new(fd: F, buf: B, position: Position) -> Self {
-        Self(Reading {
-            target: Target::new(fd),
-            buf,
-            position,
-            done: 0,
-        })
+    pub(crate) const fn new(fd: F, buf: B, transfer: T) -> Self {
+        Self(Reading::new(fd, buf, transfer))
     }
 }
 
-impl<F: AsFd, B: IoBufMut> ReadExact<F, B> {
+impl<F: AsFd, B: IoBufMut, T: Transfer> ReadExact<F, B, T> {
     #[inline]
-    pub(crate) const fn new(fd: F, buf: B, position: Position) -> Self {
-        Self(Reading {
-            target: Target::new(fd),
-            buf,
-            position,
-            done: 0,
-        })
+    pub(crate) const fn new(fd: F, buf: B, transfer: T) -> Self {
+        Self(Reading::new(fd, buf, transfer))
     }
 }
 
-impl<F: AsFd, B: IoBufMut> Reading<F, B> {
+impl<F: AsFd, B: IoBufMut, T: Transfer> Reading<F, B, T> {
     #[inline]
-    fn prepare(&mut self) -> io::Result<()> {
+    const fn new(fd: F, buf: B, transfer: T) -> Self {
+        Self {
+            target: Target::new(fd),
+            buf,
+            transfer,
+            done: 0,
+        }
+    }
+
+    #[inline]
+    fn prepare(&mut self) -> io::Result<Progress> {
         self.target.resolve();
-        self.position.check()
+        self.transfer.check()?;
+        Ok(Progress::More)
+    }
+
+    /// How many bytes are missing.
+    #[inline]
+    fn missing(&mut self) -> usize {
+        self.buf.io_space().len() - self.done
     }
 
     #[inline]
     fn request(&mut self) -> Request {
         let space = self.buf.io_space();
-        Request::Read {
-            fd: self.target.fd(),
-            buf: space.cast::<u8>().wrapping_add(self.done),
-            len: transfer_len(space.len() - self.done),
-            offset: self.position.after(self.done),
-        }
+        self.transfer.input(
+            self.target.fd(),
+            space.cast::<u8>().wrapping_add(self.done),
+            transfer_len(space.len() - self.done),
+            self.done,
+        )
     }
 
     #[inline]
@@ -89,9 +105,8 @@ impl<F: AsFd, B: IoBufMut> Reading<F, B> {
 
     #[inline]
     fn advance(&mut self, result: u32) {
-        let left = self.buf.io_space().len() - self.done;
         assert!(
-            result as usize <= left,
+            result as usize <= self.missing(),
             "the kernel reported more bytes than it was given room for"
         );
         self.done += result as usize;
@@ -100,12 +115,12 @@ impl<F: AsFd, B: IoBufMut> Reading<F, B> {
 
 // SAFETY: the owner of the descriptor is held until the result, and so is the buffer, which
 //         promises its space (INV-BUF-1).
-unsafe impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
+unsafe impl<F: AsFd, B: IoBufMut, T: Transfer> Kind for Read<F, B, T> {
     type Value = (usize, B);
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
-        self.0.prepare().map(|()| Progress::More)
+        self.0.prepare()
     }
 
     #[inline]
@@ -120,6 +135,11 @@ unsafe impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
     }
 
     #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.transfer.refused(error)
+    }
+
+    #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         let mut this = self.0;
         if let Ending::Success(_) = ending {
@@ -131,72 +151,61 @@ unsafe impl<F: AsFd, B: IoBufMut> Kind for Read<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBufMut> BufferKind for Read<F, B> {
+impl<F: AsFd, B: IoBufMut, T: Transfer> BufferKind for Read<F, B, T> {
     type Buffer = B;
 
     fn finish_returning(self, ending: Ending) -> (io::Result<usize>, B) {
         let mut this = self.0;
-        let result = match ending {
-            Ending::Success(_) => {
-                this.filled();
-                Ok(this.done)
-            }
-            Ending::Failure(error) => Err(error),
-            Ending::Stopped => Err(partial::stopped(0)),
-        };
-        // First, so that a panic in there does not leak the buffer.
-        drop(this.target);
-        (result, this.buf)
+        if let Ending::Success(_) = ending {
+            this.filled();
+        }
+        let result = partial::into_result(ending.into_outcome(), this.done);
+        give_back(this.target, this.buf, result)
     }
 }
 
-impl<F: AsFd, B: IoBufMut> ReadExact<F, B> {
-    /// What the ending means: how much is missing, and why. What was read is in the buffer in any
-    /// case.
+impl<F: AsFd, B: IoBufMut, T: Transfer> ReadExact<F, B, T> {
+    /// What the ending means. What was read is in the buffer in any case.
     fn settle(&mut self, ending: Ending) -> Outcome<(), io::Error> {
-        let done = self.0.done;
-        let complete = done == self.0.buf.io_space().len();
-        if complete || done > 0 {
+        let (done, missing) = (self.0.done, self.0.missing());
+        if missing == 0 || done > 0 {
             self.0.filled();
         }
-        match ending {
-            Ending::Success(_) if complete => Outcome::Value(()),
-            Ending::Success(_) => {
-                Outcome::Error(partial::ended(io::ErrorKind::UnexpectedEof, done))
-            }
-            Ending::Failure(error) => Outcome::Error(partial::after(done, error)),
-            Ending::Stopped if done > 0 => Outcome::Error(partial::stopped(done)),
-            Ending::Stopped => Outcome::Stopped,
-        }
+        partial::settle(done, done + missing, io::ErrorKind::UnexpectedEof, ending)
     }
 }
 
 // SAFETY: as for `Read`; what was read already is within the space, as `advance` checks.
-unsafe impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
+unsafe impl<F: AsFd, B: IoBufMut, T: Transfer> Kind for ReadExact<F, B, T> {
     type Value = B;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
-        self.0.prepare().map(|()| Progress::More)
+        self.0.prepare()
     }
 
     #[inline]
     fn request(&mut self) -> Request {
-        match self.0.request() {
+        if self.0.missing() == 0 {
             // Complete, but on the context's thread like everything else.
-            Request::Read { len: 0, .. } => Request::Nop,
-            request => request,
+            return Request::Nop;
         }
+        self.0.request()
     }
 
     #[inline]
     fn advance(&mut self, result: u32) -> Progress {
         self.0.advance(result);
-        if result == 0 || self.0.done == self.0.buf.io_space().len() {
+        if result == 0 || self.0.missing() == 0 {
             Progress::Done
         } else {
             Progress::More
         }
+    }
+
+    #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.transfer.refused(error)
     }
 
     #[inline]
@@ -206,16 +215,24 @@ unsafe impl<F: AsFd, B: IoBufMut> Kind for ReadExact<F, B> {
     }
 }
 
-impl<F: AsFd, B: IoBufMut> BufferKind for ReadExact<F, B> {
+impl<F: AsFd, B: IoBufMut, T: Transfer> BufferKind for ReadExact<F, B, T> {
     type Buffer = B;
 
     fn finish_returning(mut self, ending: Ending) -> (io::Result<usize>, B) {
-        let result = match self.settle(ending) {
-            Outcome::Value(()) => Ok(self.0.done),
-            Outcome::Error(error) => Err(error),
-            _ => Err(partial::stopped(0)),
-        };
-        drop(self.0.target);
-        (result, self.0.buf)
+        let outcome = self.settle(ending);
+        let result = partial::into_result(outcome, self.0.done);
+        give_back(self.0.target, self.0.buf, result)
+    }
+}
+
+impl<F: AsFd, B: IoBufMut> PollFirst for Recv<F, B> {
+    fn set_poll_first(&mut self) {
+        self.0.transfer = self.0.transfer.after_poll();
+    }
+}
+
+impl<F: AsFd, B: IoBufMut> PollFirst for RecvExact<F, B> {
+    fn set_poll_first(&mut self) {
+        self.0.transfer = self.0.transfer.after_poll();
     }
 }

@@ -48,6 +48,11 @@ unsafe impl<K: BufferKind> Kind for Returning<K> {
     }
 
     #[inline]
+    fn refused(&mut self, error: &io::Error) -> Option<Progress> {
+        self.0.refused(error)
+    }
+
+    #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         Outcome::Value(self.0.finish_returning(ending))
     }

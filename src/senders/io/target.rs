@@ -64,61 +64,14 @@ pub(crate) fn without<T, V>(rest: T, outcome: Outcome<V, io::Error>) -> Outcome<
     }
 }
 
-/// Where in a file an operation begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position(u64);
-
-impl Position {
-    /// At the descriptor's own position, which moves on.
-    pub(crate) const CURRENT: Self = Self(crate::backend::request::CURRENT_POSITION);
-
-    /// At this offset.
-    pub(crate) const fn at(offset: u64) -> AtOffset {
-        AtOffset(offset)
-    }
-
-    /// The position after `done` bytes, as a request wants it.
-    #[inline]
-    pub(crate) const fn after(self, done: usize) -> u64 {
-        if self.0 == Self::CURRENT.0 {
-            self.0
-        } else {
-            self.0.wrapping_add(done as u64)
-        }
-    }
-
-    /// Whether the kernel could take it: an offset is at most `i64::MAX`.
-    #[inline]
-    pub(crate) fn check(self) -> io::Result<()> {
-        if self.0 == Self::CURRENT.0 || i64::try_from(self.0).is_ok() {
-            Ok(())
-        } else {
-            Err(io::Error::from_raw_os_error(libc::EINVAL))
-        }
-    }
-}
-
-/// An offset given by a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AtOffset(u64);
-
-impl From<AtOffset> for Position {
-    #[inline]
-    fn from(at: AtOffset) -> Self {
-        // The largest number means "current position" to the kernel; here it is an offset, and as
-        // invalid as its neighbours.
-        Self(if at.0 == Self::CURRENT.0 {
-            at.0 - 1
-        } else {
-            at.0
-        })
-    }
-}
-
-/// A length as the kernel takes it: at most what one transfer can do.
+/// The result and the buffer of an operation that gives its buffer back, after the owner of the
+/// descriptor was dropped: first, so that a panic in there does not leak the buffer.
 #[inline]
-pub(crate) fn transfer_len(len: usize) -> u32 {
-    u32::try_from(len).map_or(crate::backend::request::TRANSFER_MAX, |len| {
-        len.min(crate::backend::request::TRANSFER_MAX)
-    })
+pub(crate) fn give_back<F, B>(
+    target: Target<F>,
+    buf: B,
+    result: io::Result<usize>,
+) -> (io::Result<usize>, B) {
+    drop(target);
+    (result, buf)
 }

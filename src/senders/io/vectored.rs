@@ -18,7 +18,8 @@ use std::os::fd::AsFd;
 use super::buf::{IoBufs, IoBufsMut, IoVecs};
 use super::partial;
 use super::returning::BufferKind;
-use super::target::{Position, Target, conclude};
+use super::target::{Target, conclude, give_back};
+use super::transfer::{Position, Transfer};
 use crate::backend::request::Request;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
@@ -132,16 +133,11 @@ impl<F: AsFd, B: IoBufsMut> BufferKind for Readv<F, B> {
 
     fn finish_returning(self, ending: Ending) -> (io::Result<usize>, B) {
         let mut this = self.0;
-        let result = match ending {
-            Ending::Success(_) => {
-                this.filled();
-                Ok(this.done)
-            }
-            Ending::Failure(error) => Err(error),
-            Ending::Stopped => Err(partial::stopped(0)),
-        };
-        drop(this.target);
-        (result, this.bufs)
+        if let Ending::Success(_) = ending {
+            this.filled();
+        }
+        let result = partial::into_result(ending.into_outcome(), this.done);
+        give_back(this.target, this.bufs, result)
     }
 }
 
@@ -184,12 +180,7 @@ impl<F: AsFd, B: IoBufs> BufferKind for Writev<F, B> {
 
     fn finish_returning(self, ending: Ending) -> (io::Result<usize>, B) {
         let this = self.0;
-        let result = match ending {
-            Ending::Success(_) => Ok(this.done),
-            Ending::Failure(error) => Err(error),
-            Ending::Stopped => Err(partial::stopped(0)),
-        };
-        drop(this.target);
-        (result, this.bufs)
+        let result = partial::into_result(ending.into_outcome(), this.done);
+        give_back(this.target, this.bufs, result)
     }
 }

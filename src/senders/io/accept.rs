@@ -1,0 +1,98 @@
+//! Takes connections: `accept`.
+//!
+//! # Cancellation
+//!
+//! A result of zero or more is a new socket, also when stop was requested; it is owned from the
+//! moment the result is looked at, so it cannot be lost. A connection that was not taken stays with
+//! the listener.
+//!
+//! # Kernel
+//!
+//! `IORING_OP_ACCEPT`, with `SOCK_CLOEXEC` always.
+//!
+//! # Safety
+//! INV-OPEN-1: the kernel's result of an `accept` is a new descriptor that nobody else owns.
+//! INV-OP-2: the place for the address lies in the pinned operation.
+
+#![expect(
+    unsafe_code,
+    reason = "takes ownership of the descriptor that the kernel returned"
+)]
+
+use std::io;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+
+use super::target::{Target, without};
+use crate::backend::request::Request;
+use crate::sched::io_context::op::{Ending, Kind, Progress};
+use crate::senders::concept::outcome::Outcome;
+use crate::tokens::endpoint::{Endpoint, EndpointSpace};
+
+/// `accept4(2)`: completes with `(new socket, address of the peer)`.
+#[derive(Debug)]
+pub struct Accept<F> {
+    listener: Target<F>,
+    peer: EndpointSpace,
+    accepted: Option<OwnedFd>,
+}
+
+impl<F: AsFd> Accept<F> {
+    pub(crate) const fn new(listener: F) -> Self {
+        Self {
+            listener: Target::new(listener),
+            peer: EndpointSpace::new(),
+            accepted: None,
+        }
+    }
+}
+
+// SAFETY: the owner of the listener is held until the result, and so is the place of the address.
+unsafe impl<F: AsFd> Kind for Accept<F> {
+    type Value = (OwnedFd, Endpoint);
+
+    fn prepare(&mut self) -> io::Result<Progress> {
+        self.listener.resolve();
+        Ok(Progress::More)
+    }
+
+    #[inline]
+    fn request(&mut self) -> Request {
+        let (addr, len) = self.peer.as_mut_ptrs();
+        Request::Accept {
+            fd: self.listener.fd(),
+            addr,
+            len,
+            flags: libc::SOCK_CLOEXEC,
+        }
+    }
+
+    #[inline]
+    fn advance(&mut self, result: u32) -> Progress {
+        if let Ok(fd) = RawFd::try_from(result) {
+            // SAFETY: the kernel has just made it for this request (INV-OPEN-1).
+            self.accepted = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+        }
+        Progress::Done
+    }
+
+    #[inline]
+    fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        let peer = &self.peer;
+        let outcome = new_descriptor(ending, self.accepted).map_value(|fd| (fd, peer.endpoint()));
+        // A panic in there closes the socket again.
+        without(self.listener, outcome)
+    }
+}
+
+/// The outcome of an operation that makes a descriptor.
+#[inline]
+pub(crate) fn new_descriptor(ending: Ending, new: Option<OwnedFd>) -> Outcome<OwnedFd, io::Error> {
+    match (ending, new) {
+        (_, Some(fd)) => Outcome::Value(fd),
+        (Ending::Failure(error), None) => Outcome::Error(error),
+        (Ending::Stopped, None) => Outcome::Stopped,
+        (Ending::Success(_), None) => {
+            Outcome::Error(io::Error::other("the kernel returned no descriptor"))
+        }
+    }
+}
