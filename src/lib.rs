@@ -44,7 +44,9 @@
 //! [`continues_on`](SenderExt::continues_on) move it. An [`IoContext`] is a loop on its own thread
 //! that runs I/O, timers and scheduled work; [`block_on`](IoContext::block_on) drives it until one
 //! sender has completed, [`scope`](IoContext::scope) until all senders spawned in it have,
-//! [`run`](IoContext::run) until it is asked to stop.
+//! [`run`](IoContext::run) until it is asked to stop. [`Scope::spawn_with`] starts work together
+//! with a value that it borrows, a connection and its session for example; [`Scope::wait_below`]
+//! limits how much is live, and [`accept_loop`] is the loop of a server.
 //!
 //! ```
 //! use sendio::prelude::*;
@@ -150,7 +152,7 @@
 //! | type annotations needed (at `ready`) | nothing else says the error type: use [`just`] |
 //! | `if` and `else`, or `match` arms, have incompatible types | [`Either`], or [`boxed`](SenderExt::boxed) on both |
 //! | cannot return value referencing function parameter (in `let_value`) | hand the value to the operation, or keep it with [`let_ref`] |
-//! | lifetime may not live long enough (at `let_ref`) | a named function instead of the closure |
+//! | lifetime may not live long enough, or implementation of `FnOnce` is not general enough (at `let_ref`, `spawn_with`) | a named function instead of the closure |
 //! | `Rc` or `Cell` cannot be sent or shared between threads | [`block_on_local`](IoContext::block_on_local), [`sync_wait_local`], [`scope_local`](IoContext::scope_local) |
 //! | something inside of `LocalIoScheduler` cannot be shared between threads | a local handle under a remote consumer: use [`IoContext::scheduler`], or a local consumer |
 //! | something inside of `IoContext` cannot be sent between threads | a context stays on its thread: send an [`IoContextBuilder`], or an [`IoScheduler`] |
@@ -209,6 +211,7 @@ pub use senders::factory::current_scheduler::{CurrentScheduler, current_schedule
 pub use senders::factory::just::{just, just_error, just_stopped, ready};
 pub use senders::factory::just_from::just_from;
 pub use senders::factory::read_env::read_env;
+pub use senders::io::accept_loop::accept_loop;
 pub use senders::io::buf::{
     IoBuf, IoBufExt, IoBufMut, IoBufMutExt, IoBufs, IoBufsMut, IoVecs, Slice, SliceMut,
 };
@@ -263,6 +266,7 @@ pub mod adaptor {
     pub use crate::senders::adaptor::try_then::{TryThen, TryThenMap};
     pub use crate::senders::adaptor::unstoppable::Unstoppable;
     pub use crate::senders::adaptor::upon_error::{UponError, UponErrorMap};
+    pub use crate::senders::adaptor::upon_panicked::{UponPanicked, UponPanickedScript};
     pub use crate::senders::adaptor::upon_stopped::{UponStopped, UponStoppedMap};
     pub use crate::senders::adaptor::when_all::{Collect, WhenAll, WhenAllGroup};
     pub use crate::senders::adaptor::with_env::{
@@ -297,8 +301,10 @@ pub mod io {
     pub use crate::sched::io_context::io_sender::IoSender;
     pub use crate::sched::io_context::op::{Ending, IoOp, Kind, Progress};
     pub use crate::sched::io_context::schedule::Nop;
+    pub use crate::sched::io_context::scope::wait_below::{WaitBelow, WaitOp};
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
     pub use crate::senders::io::accept::Accept;
+    pub use crate::senders::io::accept_loop::{AcceptLoop, AcceptLoopScript};
     pub use crate::senders::io::close::Close;
     pub use crate::senders::io::connect::Connect;
     pub use crate::senders::io::names::{MakeDir, Rename, Unlink};

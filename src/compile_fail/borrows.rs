@@ -134,6 +134,56 @@
 //! });
 //! ```
 //!
+//! # What `spawn_with` lends to a session is not lent to other work of the scope
+//!
+//! ```compile_fail
+//! use sendio::{Scope, prelude::*};
+//! use std::convert::Infallible;
+//!
+//! struct Connection<'s, 'e> { scope: &'s Scope<'s, 'e>, name: String }
+//! fn session(connection: &Connection<'_, '_>) -> impl Sender<Value = (), Error = Infallible> + Send {
+//!     connection.scope.spawn(just(&connection.name).then(drop));
+//!     just(())
+//! }
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope(|scope| scope.spawn_with(Connection { scope, name: String::new() }, session));
+//! ```
+//!
+//! ```
+//! use sendio::{Scope, prelude::*};
+//! use std::convert::Infallible;
+//!
+//! struct Connection<'s, 'e> { scope: &'s Scope<'s, 'e>, name: String }
+//! fn session(connection: &Connection<'_, '_>) -> impl Sender<Value = (), Error = Infallible> + Send {
+//!     connection.scope.spawn(just(connection.name.clone()).then(drop));
+//!     just(())
+//! }
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope(|scope| scope.spawn_with(Connection { scope, name: String::new() }, session));
+//! ```
+//!
+//! # A closure that borrows in its sender is not what `spawn_with` takes: a named function is
+//!
+//! ```compile_fail
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope(|scope| {
+//!     scope.spawn_with(String::new(), |text: &String| just(text).then(drop));
+//! });
+//! ```
+//!
+//! ```
+//! use sendio::prelude::*;
+//! use std::convert::Infallible;
+//!
+//! fn session(text: &String) -> impl Sender<Value = (), Error = Infallible> + Send {
+//!     just(text).then(drop)
+//! }
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope(|scope| scope.spawn_with(String::new(), session));
+//! ```
+//!
 //! # A context is not dropped while a file of it is there
 //!
 //! ```compile_fail

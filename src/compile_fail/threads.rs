@@ -121,3 +121,49 @@
 //!     let _ = sync_wait(when_all((just(1), run_loop.scheduler().schedule())));
 //! }
 //! ```
+//!
+//! # A value that work of a `Scope` borrows is fit for sharing between threads
+//!
+//! ```compile_fail
+//! use std::{cell::Cell, convert::Infallible};
+//! use sendio::prelude::*;
+//!
+//! fn session(n: &Cell<u8>) -> impl Sender<Value = (), Error = Infallible> + Send {
+//!     just(()).then(|()| n.set(1))
+//! }
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope(|scope| scope.spawn_with(Cell::new(0), session));
+//! ```
+//!
+//! ```
+//! use std::{cell::Cell, convert::Infallible};
+//! use sendio::prelude::*;
+//!
+//! fn session(n: &Cell<u8>) -> impl LocalSender<Value = (), Error = Infallible> {
+//!     just(()).then(|()| n.set(1))
+//! }
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope_local(|scope| scope.spawn_with(Cell::new(0), session));
+//! ```
+//!
+//! # Who waits for a `LocalScope` does so on its thread
+//!
+//! ```compile_fail
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope_local(|scope| {
+//!     let wait = scope.wait_empty();
+//!     std::thread::scope(|threads| drop(threads.spawn(move || sync_wait(wait))));
+//! });
+//! ```
+//!
+//! ```
+//! use sendio::prelude::*;
+//!
+//! let ctx = IoContext::new().unwrap();
+//! ctx.scope_local(|scope| {
+//!     let wait = scope.wait_empty();
+//!     assert_eq!(ctx.block_on_local(wait), Ok(Some(())));
+//! });
+//! ```

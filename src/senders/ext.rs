@@ -29,12 +29,14 @@ use super::adaptor::timeout::{TimedOut, Timeout, deadline, timeout};
 use super::adaptor::try_then::{TryThen, try_then};
 use super::adaptor::unstoppable::{Unstoppable, unstoppable};
 use super::adaptor::upon_error::{UponError, upon_error};
+use super::adaptor::upon_panicked::{UponPanicked, upon_panicked};
 use super::adaptor::upon_stopped::{UponStopped, upon_stopped};
 use super::adaptor::with_env::{WithEnv, with_env};
 use super::adaptor::with_query::{WithQuery, with_query};
 use super::adaptor::with_stop_token::{WithStopToken, with_stop_token};
 use super::concept::env::Env;
 use super::concept::local::LocalSender;
+use super::concept::panic::Panic;
 use super::concept::scheduler::{IntoError, Scheduler, TimedScheduler};
 use super::concept::sender::Sender;
 use super::stop::StopToken;
@@ -150,6 +152,34 @@ pub trait SenderExt: Sender {
         F: FnOnce() -> Self::Value,
     {
         upon_stopped(self, f)
+    }
+
+    /// A sender adaptor that makes a value of a panic with `f`, which is given the payload: the work
+    /// has failed, and what is around it goes on.
+    ///
+    /// Payloads of `panic!` are a `&'static str` or a `String`. The panic hook has run before.
+    ///
+    /// # Completions
+    /// in: `V`, `E` -> out: Value = `V`, Error = `E`, stopped as before, never a panic, except one of `f`.
+    /// # Errors
+    /// Values, errors and *stopped* bypass `f`; a panic of `f` travels.
+    /// # Cancellation
+    /// It does not look at the stop token.
+    /// # Threads
+    /// `f` runs where the sender completes. Allocation: none.
+    /// # Examples
+    /// ```
+    /// use sendio::prelude::*;
+    /// let work = just(0_u32).then(|n| 1 / n).upon_panicked(|_| 7);
+    /// assert_eq!(sync_wait(work), Ok(Some(7)));
+    /// ```
+    /// # See also
+    /// [`upon_error`](SenderExt::upon_error), [`upon_stopped`](SenderExt::upon_stopped).
+    fn upon_panicked<F>(self, f: F) -> UponPanicked<Self, F>
+    where
+        F: FnOnce(Panic) -> Self::Value,
+    {
+        upon_panicked(self, f)
     }
 
     /// A sender adaptor that changes the error with `f`.

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod accept_loop;
 mod child;
 mod close;
 mod crowd;

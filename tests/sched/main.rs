@@ -22,4 +22,6 @@ mod ring;
 mod run_loop;
 mod scope;
 mod shutdown;
+mod spawn_with;
 mod timers;
+mod wait_below;

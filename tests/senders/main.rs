@@ -38,6 +38,7 @@ mod then;
 mod timeout;
 mod try_then;
 mod upon_error;
+mod upon_panicked;
 mod upon_stopped;
 mod when_all;
 mod when_all_vec;

@@ -5,11 +5,16 @@
 //! another thread sends the block home through the inbox first, so the scope is only ever left on
 //! its own thread, after everybody else has let go.
 //!
+//! `wait_below` has the senders that wait until less work is live: for limits, and for a graceful
+//! end.
+//!
 //! # Safety
 //! - INV-OP-1: the operation stays in its block until it has completed.
 //! - INV-SCOPE-1: the scope outlives every block, because the loop is driven until their count is
 //!   zero before the frame that holds the scope is left, also by unwinding. The count goes down on
 //!   the loop's thread only.
+//! - INV-LIST-1: those who wait for less work are in a list of the scope while they do; see
+//!   `wait_below`.
 
 #![expect(unsafe_code, reason = "owns operations on the heap")]
 
@@ -21,11 +26,14 @@ use std::mem::MaybeUninit;
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 
+use self::wait_below::{WaitBelow, Waiter};
 use super::IoContext;
 use super::core::Core;
+use super::handle::{IoScheduler, LocalIoScheduler};
 use super::hop::executor_of;
 use crate::abort::AbortGuard;
 use crate::backend::Backend;
+use crate::senders::adaptor::let_ref::{Lend, let_ref};
 use crate::senders::concept::env::Env;
 use crate::senders::concept::local::LocalSender;
 use crate::senders::concept::operation::OperationState;
@@ -34,7 +42,10 @@ use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::sender::Sender;
 use crate::senders::stop::{StopSource, StopToken};
 use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::util::list::List;
 use crate::util::node::{Node, Signal};
+
+pub(crate) mod wait_below;
 
 /// What the two kinds of scope share.
 struct Shared<B: Backend> {
@@ -43,7 +54,13 @@ struct Shared<B: Backend> {
     count: AtomicUsize,
     /// The first panic of spawned work; the loop's thread only.
     panic: Cell<Option<Panic>>,
+    /// Those who wait for less work; the loop's thread only.
+    waiters: List,
 }
+
+// SAFETY: other threads spawn (the count is atomic, the core is reached as by a scheduler) and
+//         request stop; `panic` and `waiters` are used on the loop's thread only.
+unsafe impl<B: Backend> Sync for Shared<B> {}
 
 /// A place in which senders run at the same time; made by [`IoContext::scope`].
 pub struct Scope<'scope, 'env: 'scope, B: Backend = crate::backend::DefaultBackend> {
@@ -51,10 +68,6 @@ pub struct Scope<'scope, 'env: 'scope, B: Backend = crate::backend::DefaultBacke
     _scope: PhantomData<&'scope mut &'scope ()>,
     _env: PhantomData<&'env mut &'env ()>,
 }
-
-// SAFETY: other threads spawn (the count is atomic, the core is reached as by a scheduler) and
-//         request stop; `panic` is used on the loop's thread only.
-unsafe impl<B: Backend> Sync for Scope<'_, '_, B> {}
 
 /// A [`Scope`] for local senders; made by [`IoContext::scope_local`].
 pub struct LocalScope<'scope, 'env: 'scope, B: Backend = crate::backend::DefaultBackend> {
@@ -148,7 +161,7 @@ macro_rules! common {
             /// How much work of the scope has not completed.
             #[must_use]
             pub fn len(&self) -> usize {
-                self.shared.count.load(Ordering::Relaxed)
+                self.shared.len()
             }
 
             /// Whether all work of the scope has completed.
@@ -185,6 +198,105 @@ impl<'scope, B: Backend> Scope<'scope, '_, B> {
     {
         self.shared.spawn(sender);
     }
+
+    /// Keeps `value` beside the operation and starts the sender that `f` makes of a reference to it:
+    /// one connection, say, and its session. `value` is dropped when the sender has completed.
+    ///
+    /// `f` is a named function `fn(&T) -> impl Sender<Value = (), Error = Infallible> + Send`; what
+    /// it needs is in `value`. See [`let_ref`](crate::let_ref), on which this is built.
+    ///
+    /// # Threads
+    /// As for [`spawn`](Self::spawn). `T` is `Sync` as far as the sender holds the reference.
+    /// Allocation: one block for both.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{convert::Infallible, io, os::unix::net::UnixStream};
+    /// use sendio::prelude::*;
+    ///
+    /// struct Connection<'a> {
+    ///     io: IoScheduler<'a>,
+    ///     stream: UnixStream,
+    /// }
+    ///
+    /// /// Answers the first request with its echo.
+    /// fn session(connection: &Connection<'_>) -> impl Sender<Value = (), Error = Infallible> + Send {
+    ///     let Connection { io, stream } = connection;
+    ///     io.read_some(stream, [0; 16])
+    ///         .let_value(move |(n, request)| io.write_all(stream, request.slice(..n)))
+    ///         .then(drop)
+    ///         .upon_error(|error| eprintln!("{error}"))
+    /// }
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let (stream, mut client) = UnixStream::pair()?;
+    /// io::Write::write_all(&mut client, b"hello")?;
+    /// let connection = Connection { io: ctx.scheduler(), stream };
+    /// ctx.scope(|scope| scope.spawn_with(connection, session));
+    /// assert_eq!(io::read_to_string(client)?, "hello");
+    /// # Ok::<(), io::Error>(())
+    /// ```
+    pub fn spawn_with<T, F>(&'scope self, value: T, f: F)
+    where
+        T: Send + 'scope,
+        F: for<'x> Lend<&'x T, Out: Sender<Value = (), Error = Infallible> + Send> + Send + 'scope,
+    {
+        self.shared.spawn(let_ref(value, f));
+    }
+
+    /// A sender that completes when fewer than `limit` pieces of work of the scope are live, at once
+    /// if that is so. It bounds work by waiting before more is begun; `wait_below(1)` waits for all
+    /// of it, see [`wait_empty`](Self::wait_empty).
+    ///
+    /// Nothing is reserved: when several wait for the same place, all of them go on if no one takes
+    /// it before the next looks. Work of the scope that waits counts itself.
+    ///
+    /// # Panics
+    /// If `limit` is 0: that would never be so.
+    ///
+    /// # Cancellation
+    /// Completes stopped if stop is requested before there is room.
+    ///
+    /// # Threads
+    /// May be started on any thread; completes on the context's. Allocation: none. The end of a
+    /// piece of work looks at everybody who waits.
+    ///
+    /// # Examples
+    ///
+    /// Ten pieces of work, never more than three at a time:
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    /// use std::ops::ControlFlow::{Break, Continue};
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let io = ctx.scheduler();
+    /// ctx.scope(|scope| {
+    ///     let spawn_all = repeat_with(0, |n| {
+    ///         scope.wait_below(3).then(move |()| {
+    ///             scope.spawn(io.yield_now());
+    ///             assert!(scope.len() <= 3);
+    ///             if n == 9 { Break(()) } else { Continue(n + 1) }
+    ///         })
+    ///     });
+    ///     ctx.block_on(spawn_all)
+    /// })
+    /// .expect("it cannot fail");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn wait_below(&'scope self, limit: usize) -> WaitBelow<'scope, IoScheduler<'scope, B>> {
+        WaitBelow::new(&self.shared, IoScheduler::new(self.shared.core()), limit)
+    }
+
+    /// A sender that completes when all work of the scope has completed. Work of the scope itself
+    /// must not wait for it: it would wait for itself.
+    ///
+    /// # See also
+    /// [`wait_below`](Self::wait_below), which says the rest.
+    pub fn wait_empty(&'scope self) -> WaitBelow<'scope, IoScheduler<'scope, B>> {
+        self.wait_below(1)
+    }
 }
 
 impl<'scope, B: Backend> LocalScope<'scope, '_, B> {
@@ -197,6 +309,65 @@ impl<'scope, B: Backend> LocalScope<'scope, '_, B> {
     {
         self.shared.spawn(sender);
     }
+
+    /// Keeps `value` beside the operation and starts the local sender that `f` makes of a reference
+    /// to it, as [`Scope::spawn_with`] does. `f` is a named function
+    /// `fn(&T) -> impl LocalSender<Value = (), Error = Infallible>`. Allocation: one block for both.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{cell::Cell, convert::Infallible, rc::Rc};
+    /// use sendio::prelude::*;
+    ///
+    /// struct Visit<'a> {
+    ///     io: LocalIoScheduler<'a>,
+    ///     visits: Rc<Cell<u32>>,
+    /// }
+    ///
+    /// fn count(visit: &Visit<'_>) -> impl LocalSender<Value = (), Error = Infallible> {
+    ///     visit.io.yield_now().then(|()| visit.visits.set(visit.visits.get() + 1))
+    /// }
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let visits = Rc::new(Cell::new(0));
+    /// ctx.scope_local(|scope| {
+    ///     for _ in 0..3 {
+    ///         scope.spawn_with(Visit { io: ctx.local(), visits: visits.clone() }, count);
+    ///     }
+    /// });
+    /// assert_eq!(visits.get(), 3);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn spawn_with<T, F>(&'scope self, value: T, f: F)
+    where
+        T: 'scope,
+        F: for<'x> Lend<&'x T, Out: LocalSender<Value = (), Error = Infallible>> + 'scope,
+    {
+        self.shared.spawn(let_ref(value, f));
+    }
+
+    /// A local sender that completes when fewer than `limit` pieces of work of the scope are live:
+    /// see [`Scope::wait_below`].
+    ///
+    /// # Panics
+    /// If `limit` is 0.
+    pub fn wait_below(
+        &'scope self,
+        limit: usize,
+    ) -> WaitBelow<'scope, LocalIoScheduler<'scope, B>> {
+        WaitBelow::new(
+            &self.shared,
+            LocalIoScheduler::new(self.shared.core()),
+            limit,
+        )
+    }
+
+    /// A local sender that completes when all work of the scope has completed: see
+    /// [`Scope::wait_empty`].
+    pub fn wait_empty(&'scope self) -> WaitBelow<'scope, LocalIoScheduler<'scope, B>> {
+        self.wait_below(1)
+    }
 }
 
 impl<B: Backend> Shared<B> {
@@ -206,7 +377,12 @@ impl<B: Backend> Shared<B> {
             source: StopSource::new(),
             count: AtomicUsize::new(0),
             panic: Cell::new(None),
+            waiters: List::new(),
         }
+    }
+
+    fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
     }
 
     const fn core(&self) -> &Core<B> {
@@ -278,6 +454,9 @@ impl<B: Backend> Shared<B> {
             self.source.request_stop();
         }
         self.count.fetch_sub(1, Ordering::Release);
+        if !self.waiters.is_empty() {
+            Waiter::wake(self);
+        }
     }
 }
 

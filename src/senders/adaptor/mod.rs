@@ -32,6 +32,7 @@ pub(crate) mod timeout;
 pub(crate) mod try_then;
 pub(crate) mod unstoppable;
 pub(crate) mod upon_error;
+pub(crate) mod upon_panicked;
 pub(crate) mod upon_stopped;
 pub(crate) mod when_all;
 pub(crate) mod with_env;

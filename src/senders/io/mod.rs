@@ -8,6 +8,7 @@
 //! metadata request, `partial` and `returning` what comes back besides a value.
 
 pub(crate) mod accept;
+pub(crate) mod accept_loop;
 pub(crate) mod buf;
 pub(crate) mod close;
 pub(crate) mod connect;
