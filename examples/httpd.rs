@@ -4,6 +4,8 @@
 mod body;
 #[path = "httpd/conditional.rs"]
 mod conditional;
+#[path = "httpd/exchange.rs"]
+mod exchange;
 #[path = "httpd/mime.rs"]
 mod mime;
 #[path = "httpd/path.rs"]
@@ -16,6 +18,8 @@ mod reply;
 mod request;
 #[path = "httpd/response.rs"]
 mod response;
+#[path = "httpd/send.rs"]
+mod send;
 #[path = "httpd/session.rs"]
 mod session;
 #[path = "httpd/site.rs"]
@@ -32,24 +36,29 @@ fn main() -> std::io::Result<()> {
     let mut args = std::env::args().skip(1);
     let root = std::fs::File::open(args.next().expect("root"))?;
     let listener = std::net::TcpListener::bind("127.0.0.1:8090")?;
-    let listener = &listener;
-    listener.set_nonblocking(true)?;
     let ctx = IoContext::new()?;
-    let site = site::Site { io: ctx.local(), root: &root, clock: Default::default() };
-    let site = &site;
+    let limits = session::Limits {
+        idle: Duration::from_secs(60),
+        head: Duration::from_secs(5),
+        send: Duration::from_secs(30),
+    };
+    let site = site::Site {
+        io: ctx.local(),
+        root: &root,
+        clock: Default::default(),
+        limits,
+    };
+    let (site, listener) = (&site, &listener);
     let io = ctx.local();
-    let limits = session::Limits { idle: Duration::from_secs(60), head: Duration::from_secs(5), send: Duration::from_secs(30) };
-    let limits = &limits;
     ctx.scope_local(|scope| {
-        let accept = repeat_with((), move |()| io.schedule_after(Duration::from_millis(2)).then(|()| {
-            while let Ok((stream, _)) = listener.accept() {
-                stream.set_nonblocking(false).unwrap();
-                stream.set_nodelay(true).unwrap();
-                let client = session::Client { stream, site, limits: *limits };
+        let accept = repeat_with((), move |()| {
+            io.accept(listener).then(move |(stream, _)| {
+                let client = session::Client { stream, site };
                 scope.spawn(let_ref(client, session::session).upon_error(|_| ()));
-            }
-            std::ops::ControlFlow::<(), ()>::Continue(())
-        })).upon_error(|_| ());
+                std::ops::ControlFlow::<(), ()>::Continue(())
+            })
+        })
+        .upon_error(|_| ());
         scope.spawn(accept);
     });
     Ok(())

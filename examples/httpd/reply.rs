@@ -11,15 +11,6 @@ use crate::request::{Head, Method, Span};
 use crate::response::{Clock, Connection, Notice, write_file_head};
 use crate::status::Status;
 
-/// How the connection goes on after the response to `head`.
-pub(crate) const fn connection(head: &Head, is_ending: bool) -> Connection {
-    match (head.keep_alive && !is_ending, head.is_http11) {
-        (false, _) => Connection::Close,
-        (true, true) => Connection::Stays,
-        (true, false) => Connection::KeepAlive,
-    }
-}
-
 /// Appends the head of the response to a request for this file, or the whole response if none of
 /// the file is sent: the part of the file that follows.
 pub(crate) fn write_reply(
@@ -83,7 +74,7 @@ mod tests {
             len: 10,
         };
         let (clock, mut out) = (Clock::default(), Vec::new());
-        let around = (&clock, SystemTime::now(), connection(&head, false));
+        let around = (&clock, SystemTime::now(), Connection::Stays);
         let file = (&file, Path::new("a.txt"));
         let range = write_reply(&head, text.as_bytes(), file, around, &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -152,21 +143,5 @@ mod tests {
             let expected = (status.to_owned(), len, range);
             assert_eq!(reply(method, fields), expected, "{method} {fields}");
         }
-    }
-
-    #[test]
-    fn reply_connection_is_as_the_client_understands_it() {
-        let of = |text: &[u8], is_ending| connection(&parse(text).unwrap().unwrap(), is_ending);
-        assert_eq!(
-            of(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", false),
-            Connection::Stays
-        );
-        assert_eq!(
-            of(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", true),
-            Connection::Close
-        );
-        assert_eq!(of(b"GET / HTTP/1.0\r\n\r\n", false), Connection::Close);
-        let text = b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n";
-        assert_eq!(of(text, false), Connection::KeepAlive);
     }
 }

@@ -10,6 +10,7 @@ use sendio::prelude::*;
 use crate::conditional::Validators;
 use crate::path::FilePath;
 use crate::response::Clock;
+use crate::session::Limits;
 use crate::status::Status;
 
 /// What the sessions of a thread share.
@@ -19,6 +20,14 @@ pub(crate) struct Site<'a> {
     /// The directory whose files are served.
     pub(crate) root: &'a File,
     pub(crate) clock: Clock,
+    pub(crate) limits: Limits,
+}
+
+impl Site<'_> {
+    /// Whether connections are to end after the response.
+    pub(crate) fn is_ending(&self) -> bool {
+        false
+    }
 }
 
 /// What is at a path.
@@ -34,11 +43,13 @@ pub(crate) enum Found {
     Refused(Status),
 }
 
-/// For files and directories; what waits for another process, or is a terminal, does neither here.
-const OPTIONS: OpenOptions = OpenOptions::new()
+/// Below the root. What waits for another process, or is a terminal, does neither here.
+const FILE: OpenOptions = OpenOptions::new()
     .read(true)
     .beneath(true)
     .custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY);
+/// For directories alone.
+const DIRECTORY: OpenOptions = FILE.custom_flags(libc::O_DIRECTORY);
 
 /// Opens what is at `path`, a directory's index in place of the directory.
 pub(crate) fn find<'a>(
@@ -46,10 +57,14 @@ pub(crate) fn find<'a>(
     path: FilePath,
 ) -> impl LocalSender<Value = Found, Error = io::Error> + 'a {
     let directory = path.is_directory.then(|| path.clone());
-    let path = if path.is_directory { path.index() } else { path };
-    let opened = site.io.open_at(site.root, path.as_path(), OPTIONS);
+    let path = if path.is_directory {
+        path.index()
+    } else {
+        path
+    };
+    let opened = site.io.open_at(site.root, path.as_path(), FILE);
     opened
-        .then(File::from_handle)
+        .then(|file| File::from(OwnedFd::from(file)))
         .into_result()
         .cast_err()
         .let_value(move |opened| {
@@ -59,7 +74,7 @@ pub(crate) fn find<'a>(
                 // Without an index the directory may not be listed; if there is one.
                 Some(directory) => Either::Right(
                     site.io
-                        .open_at(site.root, directory.as_path(), OPTIONS)
+                        .open_at(site.root, directory.as_path(), DIRECTORY)
                         .then(|_| Status::Forbidden)
                         .upon_error(|error| status(&error))
                         .then(Found::Refused)
@@ -96,15 +111,5 @@ fn status(error: &io::Error) -> Status {
         Some(libc::EXDEV | libc::EACCES | libc::EPERM | libc::ENXIO) => Status::Forbidden,
         Some(libc::EMFILE | libc::ENFILE | libc::ENOMEM) => Status::Unavailable,
         _ => Status::InternalError,
-    }
-}
-
-trait FromHandle {
-    fn from_handle(handle: impl Into<OwnedFd>) -> Self;
-}
-
-impl FromHandle for File {
-    fn from_handle(handle: impl Into<OwnedFd>) -> Self {
-        Self::from(handle.into())
     }
 }

@@ -9,6 +9,8 @@ use crate::status::Status;
 
 /// Room for what arrives in one piece: a few requests.
 const INPUT: usize = 4096;
+/// The most room for output that a connection keeps between two responses.
+const KEPT: usize = 16 * 1024;
 
 /// Goes through the operations of a session by value.
 #[derive(Debug, Default)]
@@ -107,6 +109,19 @@ impl Wire {
         self.input = space.into_inner();
         self.is_closed = count == 0;
         self
+    }
+
+    /// What is to be sent; [`put_output`](Self::put_output) takes the buffer back.
+    pub(crate) fn take_output(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.output)
+    }
+
+    /// The output was sent. After the last of a response a large buffer is not kept.
+    pub(crate) fn put_output(&mut self, mut output: Vec<u8>, is_last: bool) {
+        output.clear();
+        if !is_last || output.capacity() <= KEPT {
+            self.output = output;
+        }
     }
 
     /// Lends the space behind the output for `len` bytes of a file; [`filled`](Self::filled) takes

@@ -1,0 +1,99 @@
+//! Sends a reply: head and body, block by block; and says goodbye.
+
+use std::io;
+use std::net::Shutdown;
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::rc::Rc;
+use std::time::Duration;
+
+use sendio::prelude::*;
+
+use crate::exchange::{End, Reply};
+use crate::session::{Client, receive};
+use crate::wire::Wire;
+
+/// How many bytes of a file are in memory at a time.
+const BLOCK: u64 = 128 * 1024;
+/// How long a client is listened to after its last response.
+const LINGER: Duration = Duration::from_secs(2);
+/// How often, at most: with the above the bound of what is received and thrown away.
+const LINGER_ROUNDS: u32 = 256;
+
+/// Sends the reply: the buffers for the next request, if there is to be one.
+pub(crate) fn send<'a>(
+    client: &'a Client<'_>,
+    reply: Reply,
+) -> impl LocalSender<Value = ControlFlow<(), Wire>, Error = io::Error> + 'a {
+    let Reply { wire, body, end } = reply;
+    blocks(client, wire, body).let_value(move |wire| match end {
+        End::Stays => Either::Left(ready(Continue(wire))),
+        End::Closes if !wire.has_more() => Either::Left(ready(Break(()))),
+        End::Closes | End::Lingers => Either::Right(linger(client, wire)),
+    })
+}
+
+/// Sends what is in the output, then the rest of the file: a block is read behind what is there,
+/// so that head and first block leave together.
+///
+/// Each block has a deadline of its own. Together they are one on the speed of the client: it may
+/// be slow, but not without bound.
+fn blocks<'a>(
+    client: &'a Client<'_>,
+    wire: Wire,
+    body: Option<(Rc<std::fs::File>, std::ops::Range<u64>)>,
+) -> impl LocalSender<Value = Wire, Error = io::Error> + 'a {
+    let (file, range) = match body {
+        Some((file, range)) => (Some(file), range),
+        None => (None, 0..0),
+    };
+    let (io, limits) = (client.site.io, client.site.limits);
+    repeat_with((wire, range), move |(mut wire, mut range)| {
+        let len = (range.end - range.start).min(BLOCK);
+        let filled = match (&file, usize::try_from(len)) {
+            (Some(file), Ok(size @ 1..)) => {
+                let block = wire.block(size);
+                // A file that became shorter than its response says is an error: the connection
+                // ends, so that nobody takes the part for the whole.
+                let read = io.read_exact_at(Rc::clone(file), block, range.start);
+                range.start += len;
+                Either::Left(read.then(move |block| wire.filled(block)))
+            }
+            _ => Either::Right(ready(wire)),
+        };
+        filled.let_value(move |mut wire| {
+            let sent = io.send_all(&client.stream, wire.take_output());
+            sent.timeout(io, limits.send).then(move |output| {
+                let is_last = range.is_empty();
+                wire.put_output(output, is_last);
+                match is_last {
+                    true => Break(wire),
+                    false => Continue((wire, range)),
+                }
+            })
+        })
+    })
+}
+
+/// Ends the connection so that the client gets all of the response: a connection that is closed
+/// while input is unread is reset, and the reset can overtake what was sent.
+fn linger<'a>(
+    client: &'a Client<'_>,
+    wire: Wire,
+) -> impl LocalSender<Value = ControlFlow<(), Wire>, Error = io::Error> + 'a {
+    let io = client.site.io;
+    let rest = repeat_with((wire, 0), move |(mut wire, rounds)| {
+        wire.discard();
+        receive(client, wire).then(
+            move |wire| match wire.is_closed() || rounds == LINGER_ROUNDS {
+                true => Break(()),
+                false => Continue((wire, rounds + 1)),
+            },
+        )
+    });
+    io.shutdown(&client.stream, Shutdown::Write)
+        .sequence(rest)
+        .timeout(io, LINGER)
+        .upon_error(|_gone_or_silent| ())
+        .then(Break)
+        .cast_err()
+}
