@@ -20,6 +20,8 @@ mod request;
 mod response;
 #[path = "httpd/send.rs"]
 mod send;
+#[path = "server/mod.rs"]
+mod server;
 #[path = "httpd/session.rs"]
 mod session;
 #[path = "httpd/site.rs"]
@@ -29,37 +31,63 @@ mod status;
 #[path = "httpd/wire.rs"]
 mod wire;
 
-use sendio::prelude::*;
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
-fn main() -> std::io::Result<()> {
-    let mut args = std::env::args().skip(1);
-    let root = std::fs::File::open(args.next().expect("root"))?;
-    let listener = std::net::TcpListener::bind("127.0.0.1:8090")?;
-    let ctx = IoContext::new()?;
-    let limits = session::Limits {
-        idle: Duration::from_secs(60),
-        head: Duration::from_secs(5),
-        send: Duration::from_secs(30),
-    };
-    let site = site::Site {
-        io: ctx.local(),
-        root: &root,
-        clock: Default::default(),
+use clap::Parser;
+use response::Clock;
+use server::ServerArgs;
+use session::session;
+use site::{Limits, Site};
+
+/// Serves the files below a directory over HTTP/1.1.
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    server: ServerArgs,
+    /// The directory whose files are served
+    #[arg(long, value_name = "DIR")]
+    root: PathBuf,
+    /// How long a client may take to send a request, from its first byte
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = server::seconds)]
+    head: Duration,
+    /// How long a client may take to receive 128 KiB
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = server::seconds)]
+    send: Duration,
+}
+
+fn serve(args: &Args) -> io::Result<()> {
+    let root = open_root(&args.root).map_err(|error| {
+        io::Error::new(error.kind(), format!("{}: {error}", args.root.display()))
+    })?;
+    let (root, limits) = (
+        Arc::new(root),
+        Limits {
+            head: args.head,
+            send: args.send,
+        },
+    );
+    let site = || Site {
+        root: Arc::clone(&root),
         limits,
+        clock: Clock::default(),
     };
-    let (site, listener) = (&site, &listener);
-    let io = ctx.local();
-    ctx.scope_local(|scope| {
-        let accept = repeat_with((), move |()| {
-            io.accept(listener).then(move |(stream, _)| {
-                let client = session::Client { stream, site };
-                scope.spawn(let_ref(client, session::session).upon_error(|_| ()));
-                std::ops::ControlFlow::<(), ()>::Continue(())
-            })
-        })
-        .upon_error(|_| ());
-        scope.spawn(accept);
-    });
-    Ok(())
+    server::serve(&args.server, site, session)
+}
+
+/// The directory to serve.
+fn open_root(path: &std::path::Path) -> io::Result<File> {
+    let root = File::open(path)?;
+    match root.metadata()?.is_dir() {
+        true => Ok(root),
+        false => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+fn main() -> ExitCode {
+    server::run(serve)
 }

@@ -228,7 +228,13 @@ pub use tokens::cwd::Cwd;
 pub use tokens::endpoint::{Domain, Endpoint};
 pub use tokens::fd::{AccessMode, BasicFd, FileKind};
 pub use tokens::file_handle::{FileHandle, IoFile, LocalIoFile};
-pub use tokens::socket_fd::SocketKind;
+pub use tokens::socket_config::SocketConfig;
+pub use tokens::socket_fd::{SocketFd, SocketKind};
+pub use tokens::socket_handle::{
+    SocketHandle, TcpListener, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSeqpacket,
+    UnixSeqpacketListener, UnixStream,
+};
+pub use tokens::socket_options::SocketOptions;
 
 /// The types of adaptors, and the mechanisms of which they are made ([`Map`](adaptor::Map),
 /// [`Script`](adaptor::Script), [`Group`](adaptor::Group)): for naming a sender, and for writing an
@@ -303,14 +309,15 @@ pub mod io {
     pub use crate::sched::io_context::schedule::Nop;
     pub use crate::sched::io_context::scope::wait_below::{WaitBelow, WaitOp};
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
-    pub use crate::senders::io::accept::Accept;
+    pub use crate::senders::io::accept::{Accept, AcceptHandle};
     pub use crate::senders::io::accept_loop::{AcceptLoop, AcceptLoopScript};
     pub use crate::senders::io::close::Close;
-    pub use crate::senders::io::connect::Connect;
+    pub use crate::senders::io::connect::{Connect, ConnectNew};
     pub use crate::senders::io::names::{MakeDir, Rename, Unlink};
     pub use crate::senders::io::open::Open;
     pub use crate::senders::io::poll::Poll;
     pub use crate::senders::io::read::{Read, ReadExact, Recv, RecvExact};
+    pub use crate::senders::io::resolve::{Lookup, Lookups, Resolve};
     pub use crate::senders::io::returning::{BufferKind, Returning};
     pub use crate::senders::io::shutdown::ShutDown;
     pub use crate::senders::io::socket::Socket;
@@ -320,6 +327,14 @@ pub mod io {
     pub use crate::senders::io::transfer::{MsgOptions, PollFirst, Position, Transfer};
     pub use crate::senders::io::vectored::{Readv, Writev};
     pub use crate::senders::io::write::{SendAll, SendSome, Write, WriteAll};
+}
+
+/// What sockets speak, as types: for functions that take sockets of several kinds.
+pub mod protocol {
+    pub use crate::tokens::protocol::{
+        Any, Connection, Conversation, Datagram, Listening, Local, Protocol, Stream, Tcp, Udp,
+        UnixDatagrams, UnixPackets, UnixStreams,
+    };
 }
 
 /// The types of factories, for naming a sender.

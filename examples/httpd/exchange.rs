@@ -52,7 +52,7 @@ impl Reply {
             with_body,
             ..Notice::new(status)
         };
-        let (clock, now) = (&client.site.clock, SystemTime::now());
+        let (clock, now) = (&client.state().clock, SystemTime::now());
         notice.write(clock, now, Connection::Close, &mut wire.output);
         Self {
             wire,
@@ -81,7 +81,7 @@ pub(crate) fn reply<'a>(
         let target = head.target.of_buffer(wire.request());
         let path = unfit(head.method).map_or_else(|| FilePath::of_target(target), Err);
         let found = match path {
-            Ok(path) => Either::Left(find(client.site, path)),
+            Ok(path) => Either::Left(find(client, path)),
             Err(status) => Either::Right(ready(Found::Refused(status))),
         };
         Either::Right(found.then(move |found| answer(client, wire, &head, found)))
@@ -113,9 +113,9 @@ fn skip_body<'a>(
     if let Some(status) = refused {
         return Either::Left(ready((wire, Err(status))));
     }
-    let (io, limits) = (client.site.io, client.site.limits);
+    let (io, limits) = (client.io(), client.state().limits);
     let consent = match head.expects_continue {
-        true => Either::Left(io.send_all(&client.stream, CONTINUE).then(drop)),
+        true => Either::Left(io.send_all(client, CONTINUE).then(drop)),
         false => Either::Right(ready(())),
     };
     let skip = repeat_with((wire, drain), move |(mut wire, mut drain)| {
@@ -142,13 +142,13 @@ fn skip_body<'a>(
 
 /// Writes the head of the response, and goes on to the next request.
 fn answer(client: &Client<'_>, mut wire: Wire, head: &Head, found: Found) -> Reply {
-    let (end, connection) = match (head.keep_alive, client.site.is_ending()) {
+    let (end, connection) = match (head.keep_alive, client.is_closing()) {
         (false, _) => (End::Closes, Connection::Close),
         (true, true) => (End::Lingers, Connection::Close),
         (true, false) if head.is_http11 => (End::Stays, Connection::Stays),
         (true, false) => (End::Stays, Connection::KeepAlive),
     };
-    let (clock, now) = (&client.site.clock, SystemTime::now());
+    let (clock, now) = (&client.state().clock, SystemTime::now());
     let mut output = std::mem::take(&mut wire.output);
     let request = wire.request();
     let mut notice = |status, location: Option<&[u8]>| {

@@ -46,7 +46,7 @@ fn blocks<'a>(
         Some((file, range)) => (Some(file), range),
         None => (None, 0..0),
     };
-    let (io, limits) = (client.site.io, client.site.limits);
+    let (io, limits) = (client.io(), client.state().limits);
     repeat_with((wire, range), move |(mut wire, mut range)| {
         let len = (range.end - range.start).min(BLOCK);
         let filled = match (&file, usize::try_from(len)) {
@@ -61,7 +61,7 @@ fn blocks<'a>(
             _ => Either::Right(ready(wire)),
         };
         filled.let_value(move |mut wire| {
-            let sent = io.send_all(&client.stream, wire.take_output());
+            let sent = io.send_all(client, wire.take_output());
             sent.timeout(io, limits.send).then(move |output| {
                 let is_last = range.is_empty();
                 wire.put_output(output, is_last);
@@ -80,7 +80,7 @@ fn linger<'a>(
     client: &'a Client<'_>,
     wire: Wire,
 ) -> impl LocalSender<Value = ControlFlow<(), Wire>, Error = io::Error> + 'a {
-    let io = client.site.io;
+    let io = client.io();
     let rest = repeat_with((wire, 0), move |(mut wire, rounds)| {
         wire.discard();
         receive(client, wire).then(
@@ -90,7 +90,7 @@ fn linger<'a>(
             },
         )
     });
-    io.shutdown(&client.stream, Shutdown::Write)
+    io.shutdown(client, Shutdown::Write)
         .sequence(rest)
         .timeout(io, LINGER)
         .upon_error(|_gone_or_silent| ())

@@ -2,34 +2,21 @@
 
 use std::io;
 use std::ops::ControlFlow::{Break, Continue};
-use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::os::fd::AsFd;
 
 use sendio::prelude::*;
+use sendio::protocol::Tcp;
+use sendio::{SocketFd, SocketOptions};
 
 use crate::exchange::{Reply, reply};
 use crate::send::send;
+use crate::server::Connection;
 use crate::site::Site;
 use crate::status::Status;
 use crate::wire::{Incoming, Wire};
 
-/// How long a client may take.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// Until the first byte of a request.
-    pub(crate) idle: Duration,
-    /// From the first byte of a request until its head is complete; also for its body.
-    pub(crate) head: Duration,
-    /// To take a block of the response.
-    pub(crate) send: Duration,
-}
-
-/// A connection, and what it needs to be served.
-#[derive(Debug)]
-pub(crate) struct Client<'a> {
-    pub(crate) stream: OwnedFd,
-    pub(crate) site: &'a Site<'a>,
-}
+/// A connection, with the site that its thread serves.
+pub(crate) type Client<'a> = Connection<'a, Site>;
 
 /// Answers requests until the client goes, or has to.
 ///
@@ -38,6 +25,8 @@ pub(crate) struct Client<'a> {
 pub(crate) fn session<'a>(
     client: &'a Client<'_>,
 ) -> impl LocalSender<Value = (), Error = io::Error> + 'a {
+    // What is sent is complete; to wait for more of it helps nobody.
+    _ = SocketFd::<Tcp>::from(client.as_fd()).set_nodelay(true);
     repeat_with(Wire::default(), move |wire| {
         incoming(client, wire).let_value(move |(wire, incoming)| match incoming {
             Incoming::Closed => Either::Left(ready(Break(()))),
@@ -63,10 +52,14 @@ fn incoming<'a>(
     if let Some(incoming) = wire.incoming() {
         return Either::Left(ready((wire, incoming)));
     }
-    let (io, limits) = (client.site.io, client.site.limits);
+    let (io, limits) = (client.io(), client.state().limits);
     let first = match wire.has_more() {
         true => Either::Left(ready(wire)),
-        false => Either::Right(receive(client, wire).timeout(io, limits.idle)),
+        false => {
+            let space = wire.space();
+            let received = client.request(space);
+            Either::Right(received.then(move |(n, space)| wire.received(n, space)))
+        }
     };
     Either::Right(first.let_value(move |mut wire| {
         if let Some(incoming) = wire.incoming() {
@@ -102,6 +95,6 @@ pub(crate) fn receive<'a>(
     mut wire: Wire,
 ) -> impl LocalSender<Value = Wire, Error = io::Error> + 'a {
     let space = wire.space();
-    let received = client.site.io.recv(&client.stream, space);
+    let received = client.io().recv(client, space);
     received.then(move |(n, space)| wire.received(n, space))
 }

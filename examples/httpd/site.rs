@@ -4,30 +4,33 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use sendio::prelude::*;
 
 use crate::conditional::Validators;
 use crate::path::FilePath;
 use crate::response::Clock;
-use crate::session::Limits;
+use crate::session::Client;
 use crate::status::Status;
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// From the first byte of a request until its head is complete; also for its body.
+    pub(crate) head: Duration,
+    /// To take a block of the response.
+    pub(crate) send: Duration,
+}
 
 /// What the sessions of a thread share.
 #[derive(Debug)]
-pub(crate) struct Site<'a> {
-    pub(crate) io: LocalIoScheduler<'a>,
+pub(crate) struct Site {
     /// The directory whose files are served.
-    pub(crate) root: &'a File,
-    pub(crate) clock: Clock,
+    pub(crate) root: Arc<File>,
     pub(crate) limits: Limits,
-}
-
-impl Site<'_> {
-    /// Whether connections are to end after the response.
-    pub(crate) fn is_ending(&self) -> bool {
-        false
-    }
+    pub(crate) clock: Clock,
 }
 
 /// What is at a path.
@@ -53,7 +56,7 @@ const DIRECTORY: OpenOptions = FILE.custom_flags(libc::O_DIRECTORY);
 
 /// Opens what is at `path`, a directory's index in place of the directory.
 pub(crate) fn find<'a>(
-    site: &'a Site<'_>,
+    client: &'a Client<'_>,
     path: FilePath,
 ) -> impl LocalSender<Value = Found, Error = io::Error> + 'a {
     let directory = path.is_directory.then(|| path.clone());
@@ -62,7 +65,8 @@ pub(crate) fn find<'a>(
     } else {
         path
     };
-    let opened = site.io.open_at(site.root, path.as_path(), FILE);
+    let (io, root) = (client.io(), &client.state().root);
+    let opened = io.open_at(root, path.as_path(), FILE);
     opened
         .then(|file| File::from(OwnedFd::from(file)))
         .into_result()
@@ -73,8 +77,7 @@ pub(crate) fn find<'a>(
                 None => Either::Left(ready(look(opened, path))),
                 // Without an index the directory may not be listed; if there is one.
                 Some(directory) => Either::Right(
-                    site.io
-                        .open_at(site.root, directory.as_path(), DIRECTORY)
+                    io.open_at(root, directory.as_path(), DIRECTORY)
                         .then(|_| Status::Forbidden)
                         .upon_error(|error| status(&error))
                         .then(Found::Refused)

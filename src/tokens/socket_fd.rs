@@ -1,4 +1,165 @@
-//! [`SocketKind`].
+//! [`SocketFd`]: a borrowed socket that answers questions about itself; [`SocketKind`].
+//!
+//! # Safety
+//!
+//! The number is that of an open descriptor for the lifetime, as for [`BasicFd`]. What the socket
+//! speaks is a hint for the type system: the kernel refuses what does not fit.
+
+#![expect(unsafe_code, reason = "a token of a raw number")]
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::io;
+use std::marker::PhantomData;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+
+use static_assertions::{assert_impl_all, const_assert_eq};
+
+use super::fd::BasicFd;
+use super::protocol::{Any, Tcp};
+use super::socket_options::SocketOptions;
+use super::sockopt;
+
+/// A socket, borrowed for `'fd`: a `Copy` token of 4 bytes that does not close it.
+///
+/// `P` says what it speaks ([`protocol`](crate::protocol)); it is not checked, and nothing is
+/// stored: [`SocketOptions`] asks the kernel.
+///
+/// # Examples
+///
+/// ```
+/// use sendio::protocol::Tcp;
+/// use sendio::{Domain, SocketFd, SocketKind, SocketOptions};
+/// use std::os::fd::AsFd;
+///
+/// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let token = SocketFd::<Tcp>::from(listener.as_fd());
+/// assert_eq!(token.domain()?, Domain::Inet);
+/// assert_eq!(token.socket_kind()?, SocketKind::STREAM);
+/// assert_eq!(token.local_endpoint()?, listener.local_addr()?.into());
+/// assert!(token.peer_endpoint().is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[repr(transparent)]
+pub struct SocketFd<'fd, P = Any> {
+    fd: BasicFd<'fd>,
+    protocol: PhantomData<fn() -> P>,
+}
+
+const_assert_eq!(size_of::<SocketFd<'static, Tcp>>(), 4);
+const_assert_eq!(size_of::<Option<SocketFd<'static, Tcp>>>(), 4);
+assert_impl_all!(SocketFd<'static, Tcp>: Send, Sync, Copy);
+
+impl<'fd, P> SocketFd<'fd, P> {
+    const fn of(fd: BasicFd<'fd>) -> Self {
+        Self {
+            fd,
+            protocol: PhantomData,
+        }
+    }
+
+    /// The token of a descriptor number.
+    ///
+    /// # Safety
+    ///
+    /// - `fd` is an open descriptor, and stays open for `'fd`. In particular it is not -1.
+    pub const unsafe fn from_raw(fd: RawFd) -> Self {
+        // SAFETY: the contract is the same.
+        Self::of(unsafe { BasicFd::from_raw(fd) })
+    }
+
+    /// The descriptor number, for calls that this crate does not make.
+    pub fn native_handle(self) -> RawFd {
+        self.fd.native_handle()
+    }
+
+    /// This token without what the socket speaks.
+    pub const fn as_basic(self) -> BasicFd<'fd> {
+        self.fd
+    }
+
+    /// This token as `std`'s.
+    pub const fn as_borrowed(self) -> BorrowedFd<'fd> {
+        self.fd.as_borrowed()
+    }
+
+    /// Whether the kernel knows the number as an open descriptor; see [`BasicFd::is_valid`].
+    pub fn is_valid(self) -> bool {
+        self.fd.is_valid()
+    }
+
+    /// Ends the connection in one direction or both, at once. `shutdown(2)`; does not block. For
+    /// pipelines there is [`SocketOps::shutdown`](crate::SocketOps::shutdown).
+    ///
+    /// # Errors
+    /// `NotConnected`.
+    pub fn shutdown(self, how: Shutdown) -> io::Result<()> {
+        sockopt::shutdown(self.as_borrowed(), how)
+    }
+}
+
+impl<P> SocketOptions for SocketFd<'_, P> {}
+
+impl<P> Clone for SocketFd<'_, P> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P> Copy for SocketFd<'_, P> {}
+
+impl<P> fmt::Debug for SocketFd<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SocketFd")
+            .field(&self.native_handle())
+            .finish()
+    }
+}
+
+impl<P> PartialEq for SocketFd<'_, P> {
+    fn eq(&self, other: &Self) -> bool {
+        self.fd == other.fd
+    }
+}
+
+impl<P> Eq for SocketFd<'_, P> {}
+
+impl<P> Hash for SocketFd<'_, P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.fd.hash(state);
+    }
+}
+
+impl<'fd, P> From<BorrowedFd<'fd>> for SocketFd<'fd, P> {
+    fn from(fd: BorrowedFd<'fd>) -> Self {
+        Self::of(fd.into())
+    }
+}
+
+impl<'fd, P> From<SocketFd<'fd, P>> for BorrowedFd<'fd> {
+    fn from(socket: SocketFd<'fd, P>) -> Self {
+        socket.as_borrowed()
+    }
+}
+
+impl<'fd, P> From<SocketFd<'fd, P>> for BasicFd<'fd> {
+    fn from(socket: SocketFd<'fd, P>) -> Self {
+        socket.fd
+    }
+}
+
+impl<P> AsFd for SocketFd<'_, P> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.as_borrowed()
+    }
+}
+
+impl<P> AsRawFd for SocketFd<'_, P> {
+    fn as_raw_fd(&self) -> RawFd {
+        self.native_handle()
+    }
+}
 
 /// What kind of socket it is: its type in `socket(2)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +175,7 @@ impl SocketKind {
     /// Packets of a protocol. `SOCK_RAW`.
     pub const RAW: Self = Self(libc::SOCK_RAW);
 
-    /// The kind with this number.
+    /// The kind with this number; flags such as `SOCK_NONBLOCK` may be in it.
     pub const fn from_raw(kind: i32) -> Self {
         Self(kind)
     }

@@ -19,14 +19,18 @@
     reason = "takes ownership of the descriptor that the kernel returned"
 )]
 
+use std::fmt;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use super::target::{Target, without};
 use crate::backend::request::Request;
+use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 use crate::tokens::endpoint::{Endpoint, EndpointSpace};
+use crate::tokens::socket_handle::SocketHandle;
 
 /// `accept4(2)`: completes with `(new socket, address of the peer)`.
 #[derive(Debug)]
@@ -81,6 +85,56 @@ unsafe impl<F: AsFd> Kind for Accept<F> {
         let outcome = new_descriptor(ending, self.accepted).map_value(|fd| (fd, peer.endpoint()));
         // A panic in there closes the socket again.
         without(self.listener, outcome)
+    }
+}
+
+/// `accept4(2)`: completes with `(handle of the new socket, address of the peer)`.
+pub struct AcceptHandle<H, P, F> {
+    io: H,
+    accept: Accept<F>,
+    protocol: PhantomData<fn() -> P>,
+}
+
+impl<H: Io, P, F: AsFd> AcceptHandle<H, P, F> {
+    pub(crate) const fn new(io: H, listener: F) -> Self {
+        Self {
+            io,
+            accept: Accept::new(listener),
+            protocol: PhantomData,
+        }
+    }
+}
+
+// SAFETY: the kind in it promises the same, and is asked the same.
+unsafe impl<H: Io, P, F: AsFd> Kind for AcceptHandle<H, P, F> {
+    type Value = (SocketHandle<H, P>, Endpoint);
+
+    #[inline]
+    fn prepare(&mut self) -> io::Result<Progress> {
+        self.accept.prepare()
+    }
+
+    #[inline]
+    fn request(&mut self) -> Request {
+        self.accept.request()
+    }
+
+    #[inline]
+    fn advance(&mut self, result: u32) -> Progress {
+        self.accept.advance(result)
+    }
+
+    #[inline]
+    fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        let io = self.io;
+        let accepted = self.accept.finish(ending);
+        accepted.map_value(|(fd, peer)| (SocketHandle::new(io, fd), peer))
+    }
+}
+
+impl<H, P, F: fmt::Debug> fmt::Debug for AcceptHandle<H, P, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AcceptHandle").field(&self.accept).finish()
     }
 }
 

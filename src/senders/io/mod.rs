@@ -22,6 +22,7 @@ pub(crate) mod path;
 pub(crate) mod path_ops;
 pub(crate) mod poll;
 pub(crate) mod read;
+pub(crate) mod resolve;
 pub(crate) mod returning;
 pub(crate) mod shutdown;
 pub(crate) mod socket;

@@ -22,6 +22,7 @@ use super::target::{Target, without};
 use crate::backend::request::Request;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
+use crate::tokens::sockopt::shutdown_number;
 
 /// `shutdown(2)`.
 #[derive(Clone, Debug)]
@@ -51,11 +52,7 @@ unsafe impl<F: AsFd> Kind for ShutDown<F> {
     fn request(&mut self) -> Request {
         Request::Shutdown {
             fd: self.target.fd(),
-            how: match self.how {
-                Shutdown::Read => libc::SHUT_RD,
-                Shutdown::Write => libc::SHUT_WR,
-                Shutdown::Both => libc::SHUT_RDWR,
-            },
+            how: shutdown_number(self.how),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The operations of an I/O context on sockets, as methods of its handles.
 
+use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 
@@ -9,12 +10,16 @@ use super::connect::Connect;
 use super::msg_flags::MsgFlags;
 use super::poll::{Poll, PollEvents};
 use super::read::{Read, ReadExact, Recv, RecvExact};
+use super::resolve::{Resolve, lookup};
 use super::shutdown::ShutDown;
 use super::socket::Socket;
 use super::transfer::MsgOptions;
 use super::write::{SendAll, SendSome, Write, WriteAll};
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::io_sender::IoSender;
+use crate::senders::concept::scheduler::{IntoError, Scheduler};
+use crate::senders::concept::sender::Sender;
+use crate::senders::ext::SenderExt;
 use crate::tokens::endpoint::{Domain, Endpoint};
 use crate::tokens::socket_fd::SocketKind;
 
@@ -201,6 +206,36 @@ pub trait SocketOps: Io {
     /// ```
     fn poll<F: AsFd>(self, fd: F, events: PollEvents) -> IoSender<Self, Poll<F>> {
         IoSender::new(self, Poll::new(fd, events))
+    }
+
+    /// The addresses of `host`, each with `port`: a name, or an address as text. `getaddrinfo(3)`.
+    ///
+    /// The lookup blocks, so it runs on a thread for lookups, of which there are at most 16 in the
+    /// process; what comes beyond that waits. It completes on the context's thread.
+    ///
+    /// # Errors
+    /// Those of the resolver; that of the system if it gives no thread.
+    ///
+    /// # Cancellation
+    /// A lookup that has begun is waited for, however long it takes, and its result delivered; one
+    /// that waits for a thread completes stopped when its turn comes. So a timeout does not end it
+    /// early.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let found = ctx.block_on(ctx.scheduler().resolve("127.0.0.1", 80))?;
+    /// assert_eq!(found, Some(vec!["127.0.0.1:80".parse().unwrap()]));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn resolve(self, host: impl Into<String>, port: u16) -> Resolve<Self>
+    where
+        Self: Scheduler<Transfer: Sender<Error: IntoError<io::Error>>>,
+    {
+        lookup(host.into(), port).continues_on(self)
     }
 }
 
