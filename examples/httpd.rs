@@ -10,6 +10,8 @@ mod exchange;
 mod mime;
 #[path = "httpd/path.rs"]
 mod path;
+#[path = "httpd/pool.rs"]
+mod pool;
 #[path = "httpd/range.rs"]
 mod range;
 #[path = "httpd/reply.rs"]
@@ -39,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use pool::Pool;
 use response::Clock;
 use server::ServerArgs;
 use session::session;
@@ -75,6 +78,7 @@ fn serve(args: &Args) -> io::Result<()> {
         root: Arc::clone(&root),
         limits,
         clock: Clock::default(),
+        pool: Pool::default(),
     };
     server::serve(&args.server, site, session)
 }

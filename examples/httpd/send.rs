@@ -9,11 +9,10 @@ use std::time::Duration;
 use sendio::prelude::*;
 
 use crate::exchange::{End, Reply};
+use crate::pool::BLOCK;
 use crate::session::{Client, receive};
 use crate::wire::Wire;
 
-/// How many bytes of a file are in memory at a time.
-const BLOCK: u64 = 128 * 1024;
 /// How long a client is listened to after its last response.
 const LINGER: Duration = Duration::from_secs(2);
 /// How often, at most: with the above the bound of what is received and thrown away.
@@ -46,29 +45,31 @@ fn blocks<'a>(
         Some((file, range)) => (Some(file), range),
         None => (None, 0..0),
     };
-    let (io, limits) = (client.io(), client.state().limits);
+    let (io, site) = (client.io(), client.state());
     repeat_with((wire, range), move |(mut wire, mut range)| {
-        let len = (range.end - range.start).min(BLOCK);
-        let filled = match (&file, usize::try_from(len)) {
-            (Some(file), Ok(size @ 1..)) => {
-                let block = wire.block(size);
+        let left = usize::try_from(range.end - range.start).unwrap_or(BLOCK);
+        let filled = match (&file, left.min(BLOCK)) {
+            (Some(file), len @ 1..) => {
+                let block = wire.block(&site.pool, len);
                 // A file that became shorter than its response says is an error: the connection
                 // ends, so that nobody takes the part for the whole.
                 let read = io.read_exact_at(Rc::clone(file), block, range.start);
-                range.start += len;
+                range.start += len as u64;
                 Either::Left(read.then(move |block| wire.filled(block)))
             }
             _ => Either::Right(ready(wire)),
         };
         filled.let_value(move |mut wire| {
-            let sent = io.send_all(client, wire.take_output());
-            sent.timeout(io, limits.send).then(move |output| {
-                let is_last = range.is_empty();
-                wire.put_output(output, is_last);
-                match is_last {
-                    true => Break(wire),
-                    false => Continue((wire, range)),
+            let output = std::mem::take(&mut wire.output);
+            let sent = io.send_all(client, output).timeout(io, site.limits.send);
+            sent.then(move |mut output| {
+                if range.is_empty() {
+                    wire.output = site.pool.reduce(output);
+                    return Break(wire);
                 }
+                output.clear();
+                wire.output = output;
+                Continue((wire, range))
             })
         })
     })

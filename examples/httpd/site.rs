@@ -11,6 +11,7 @@ use sendio::prelude::*;
 
 use crate::conditional::Validators;
 use crate::path::FilePath;
+use crate::pool::Pool;
 use crate::response::Clock;
 use crate::session::Client;
 use crate::status::Status;
@@ -31,6 +32,7 @@ pub(crate) struct Site {
     pub(crate) root: Arc<File>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
+    pub(crate) pool: Pool,
 }
 
 /// What is at a path.

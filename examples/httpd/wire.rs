@@ -4,14 +4,12 @@ use sendio::SliceMut;
 use sendio::prelude::*;
 
 use crate::body::Drain;
+use crate::pool::Pool;
 use crate::request::{HEAD_MAX, Head, parse};
 use crate::status::Status;
 
 /// Room for what arrives in one piece: a few requests.
 const INPUT: usize = 4096;
-/// The most room for output that a connection keeps between two responses.
-const KEPT: usize = 16 * 1024;
-
 /// Goes through the operations of a session by value.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
@@ -111,24 +109,10 @@ impl Wire {
         self
     }
 
-    /// What is to be sent; [`put_output`](Self::put_output) takes the buffer back.
-    pub(crate) fn take_output(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.output)
-    }
-
-    /// The output was sent. After the last of a response a large buffer is not kept.
-    pub(crate) fn put_output(&mut self, mut output: Vec<u8>, is_last: bool) {
-        output.clear();
-        if !is_last || output.capacity() <= KEPT {
-            self.output = output;
-        }
-    }
-
     /// Lends the space behind the output for `len` bytes of a file; [`filled`](Self::filled) takes
     /// it back.
-    pub(crate) fn block(&mut self, len: usize) -> SliceMut<Vec<u8>> {
-        let mut output = std::mem::take(&mut self.output);
-        output.reserve_exact(len);
+    pub(crate) fn block(&mut self, pool: &Pool, len: usize) -> SliceMut<Vec<u8>> {
+        let output = pool.enlarge(std::mem::take(&mut self.output), len);
         let start = output.len();
         output.slice_mut(start..start + len)
     }
