@@ -366,6 +366,8 @@ pub mod _documentation {
     pub mod readme {}
     #[doc = include_str!("../docs/SAFETY.md")]
     pub mod safety {}
+    #[doc = include_str!("../docs/SERVERS.md")]
+    pub mod servers {}
     #[doc = include_str!("../docs/TESTING.md")]
     pub mod testing {}
 }
