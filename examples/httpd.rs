@@ -20,8 +20,6 @@ mod reply;
 mod request;
 #[path = "httpd/response.rs"]
 mod response;
-#[path = "httpd/send.rs"]
-mod send;
 #[path = "server/mod.rs"]
 mod server;
 #[path = "httpd/session.rs"]

@@ -1,37 +1,37 @@
-//! From a request to its reply: reads past the body, finds the file, writes the head.
+//! From a request to the last byte of its response: finds the file, writes the head, sends both.
 
 use std::fs::File;
 use std::io;
-use std::ops::ControlFlow::{Break, Continue};
+use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::SystemTime;
 
 use sendio::prelude::*;
 
-use crate::body::Drain;
 use crate::path::FilePath;
+use crate::pool::BLOCK;
 use crate::reply::write_reply;
-use crate::request::{Body, Head, Method};
-use crate::response::{CONTINUE, Connection, Notice};
-use crate::session::{Client, receive, unless_timed_out};
+use crate::request::{Head, Method};
+use crate::response::{Connection, Notice};
+use crate::session::Client;
 use crate::site::{Found, find};
 use crate::status::Status;
-use crate::wire::Wire;
+use crate::wire::{Incoming, Wire};
 
 /// What is sent, and how the connection goes on afterwards.
 #[derive(Debug)]
-pub(crate) struct Reply {
+struct Reply {
     /// Its output holds the head.
-    pub(crate) wire: Wire,
+    wire: Wire,
     /// A part of a file that follows.
-    pub(crate) body: Option<(Rc<File>, Range<u64>)>,
-    pub(crate) end: End,
+    body: Option<(Rc<File>, Range<u64>)>,
+    end: End,
 }
 
 /// How a connection goes on after a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+enum End {
     /// With the next request.
     Stays,
     /// It ends, as the client wants.
@@ -40,104 +40,60 @@ pub(crate) enum End {
     Lingers,
 }
 
-impl Reply {
-    /// A response after which the connection ends, since nobody knows where the next request begins.
-    pub(crate) fn refusal(
-        client: &Client<'_>,
-        mut wire: Wire,
-        status: Status,
-        with_body: bool,
-    ) -> Self {
-        let notice = Notice {
-            with_body,
-            ..Notice::new(status)
-        };
-        let (clock, now) = (&client.state().clock, SystemTime::now());
-        notice.write(clock, now, Connection::Close, &mut wire.output);
-        Self {
-            wire,
-            body: None,
-            end: End::Lingers,
+/// Answers a request: the buffers for what comes next, if anything does.
+pub(crate) fn exchange<'a>(
+    client: &'a Client<'_>,
+    wire: Wire,
+    incoming: Incoming,
+) -> impl LocalSender<Value = ControlFlow<(), Wire>, Error = io::Error> + 'a {
+    let reply = match incoming {
+        Incoming::Request(head) => Either::Left(reply(client, wire, head)),
+        Incoming::Refused { status, with_body } => {
+            Either::Right(ready(refuse(client, wire, status, with_body)))
         }
-    }
+        Incoming::Closed => unreachable!("there is nobody to answer"),
+    };
+    reply.let_value(move |Reply { wire, body, end }| {
+        send(client, wire, body).then(move |mut wire| match end {
+            End::Stays => Continue(wire),
+            End::Closes if !wire.has_more() => Break(()),
+            End::Closes | End::Lingers => {
+                wire.make_last();
+                Continue(wire)
+            }
+        })
+    })
 }
 
-/// Reads past the body of the request, and finds what is asked for.
-pub(crate) fn reply<'a>(
+/// Finds what is asked for.
+fn reply<'a>(
     client: &'a Client<'_>,
     wire: Wire,
     head: Head,
 ) -> impl LocalSender<Value = Reply, Error = io::Error> + 'a {
-    let with_body = head.method != Method::Head;
-    let wire = match head.body {
-        Body::Empty => Either::Left(ready((wire, Ok(())))),
-        _ => Either::Right(skip_body(client, wire, head)),
+    let target = head.target.of_buffer(wire.request());
+    let unfit = head.method.unfit();
+    let path = unfit.map_or_else(|| FilePath::of_target(target), Err);
+    let found = match path {
+        Ok(path) => Either::Left(find(client, path)),
+        Err(status) => Either::Right(ready(Found::Refused(status))),
     };
-    wire.let_value(move |(wire, skipped)| {
-        if let Err(status) = skipped {
-            let refusal = Reply::refusal(client, wire, status, with_body);
-            return Either::Left(ready(refusal));
-        }
-        let target = head.target.of_buffer(wire.request());
-        let path = unfit(head.method).map_or_else(|| FilePath::of_target(target), Err);
-        let found = match path {
-            Ok(path) => Either::Left(find(client, path)),
-            Err(status) => Either::Right(ready(Found::Refused(status))),
-        };
-        Either::Right(found.then(move |found| answer(client, wire, &head, found)))
-    })
+    found.then(move |found| answer(client, wire, &head, found))
 }
 
-/// The status for a method that is not for files.
-const fn unfit(method: Method) -> Option<Status> {
-    match method {
-        Method::Get | Method::Head => None,
-        Method::NotForFiles => Some(Status::MethodNotAllowed),
-        Method::Unknown => Some(Status::NotImplemented),
-    }
-}
-
-/// Reads past the body of a request, if that is worth it.
-fn skip_body<'a>(
-    client: &'a Client<'_>,
-    wire: Wire,
-    head: Head,
-) -> impl LocalSender<Value = (Wire, Result<(), Status>), Error = io::Error> + 'a {
-    let drain = Drain::new(head.body);
-    // Who waits for consent is spared the body of a request that is refused anyway.
-    let unfit = unfit(head.method);
-    let refused = match drain.is_too_long() {
-        true => unfit.or(Some(Status::ContentTooLarge)),
-        false => unfit.filter(|_| head.expects_continue),
+/// A response after which the connection ends, since nobody knows where the next request begins.
+fn refuse(client: &Client<'_>, mut wire: Wire, status: Status, with_body: bool) -> Reply {
+    let notice = Notice {
+        with_body,
+        ..Notice::new(status)
     };
-    if let Some(status) = refused {
-        return Either::Left(ready((wire, Err(status))));
+    let (clock, now) = (&client.state().clock, SystemTime::now());
+    notice.write(clock, now, Connection::Close, &mut wire.output);
+    Reply {
+        wire,
+        body: None,
+        end: End::Lingers,
     }
-    let (io, limits) = (client.io(), client.state().limits);
-    let consent = match head.expects_continue {
-        true => Either::Left(io.send_all(client, CONTINUE).then(drop)),
-        false => Either::Right(ready(())),
-    };
-    let skip = repeat_with((wire, drain), move |(mut wire, mut drain)| {
-        let over = match wire.drain(head.len, &mut drain) {
-            Err(status) => Some(Err(status)),
-            Ok(()) if drain.is_over() => Some(Ok(())),
-            Ok(()) if wire.is_closed() => Some(Err(Status::BadRequest)),
-            Ok(()) => None,
-        };
-        match over {
-            Some(result) => Either::Left(ready(Break((wire, result)))),
-            None => {
-                let more = receive(client, wire);
-                Either::Right(more.then(move |wire| Continue((wire, drain))))
-            }
-        }
-    });
-    let skipped = consent.sequence(skip).timeout(io, limits.head);
-    Either::Right(skipped.let_error(|error| {
-        let timed_out = Err(Status::RequestTimeout);
-        unless_timed_out(error, (Wire::default(), timed_out))
-    }))
 }
 
 /// Writes the head of the response, and goes on to the next request.
@@ -180,4 +136,48 @@ fn answer(client: &Client<'_>, mut wire: Wire, head: &Head, found: Found) -> Rep
     wire.output = output;
     wire.finish_request(head.len);
     Reply { wire, body, end }
+}
+
+/// Sends what is in the output, then the rest of the file: a block is read behind what is there,
+/// so that head and first block leave together.
+///
+/// Each block has a deadline of its own. Together they are one on the speed of the client: it may
+/// be slow, but not without bound.
+fn send<'a>(
+    client: &'a Client<'_>,
+    wire: Wire,
+    body: Option<(Rc<File>, Range<u64>)>,
+) -> impl LocalSender<Value = Wire, Error = io::Error> + 'a {
+    let (file, range) = match body {
+        Some((file, range)) => (Some(file), range),
+        None => (None, 0..0),
+    };
+    let (io, site) = (client.io(), client.state());
+    repeat_with((wire, range), move |(mut wire, mut range)| {
+        let left = usize::try_from(range.end - range.start).unwrap_or(BLOCK);
+        let filled = match (&file, left.min(BLOCK)) {
+            (Some(file), len @ 1..) => {
+                let block = wire.block(&site.pool, len);
+                // A file that became shorter than its response says is an error: the connection
+                // ends, so that nobody takes the part for the whole.
+                let read = io.read_exact_at(Rc::clone(file), block, range.start);
+                range.start += len as u64;
+                Either::Left(read.then(move |block| wire.filled(block)))
+            }
+            _ => Either::Right(ready(wire)),
+        };
+        filled.let_value(move |mut wire| {
+            let output = std::mem::take(&mut wire.output);
+            let sent = io.send_all(client, output).timeout(io, site.limits.send);
+            sent.then(move |mut output| {
+                if range.is_empty() {
+                    wire.output = site.pool.reduce(output);
+                    return Break(wire);
+                }
+                output.clear();
+                wire.output = output;
+                Continue((wire, range))
+            })
+        })
+    })
 }

@@ -45,6 +45,17 @@ pub(crate) enum Method {
     Unknown,
 }
 
+impl Method {
+    /// The status for a method that is not for files.
+    pub(crate) const fn unfit(self) -> Option<Status> {
+        match self {
+            Self::Get | Self::Head => None,
+            Self::NotForFiles => Some(Status::MethodNotAllowed),
+            Self::Unknown => Some(Status::NotImplemented),
+        }
+    }
+}
+
 /// What follows the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {

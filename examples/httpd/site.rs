@@ -83,7 +83,8 @@ pub(crate) fn find<'a>(
                         .then(|_| Status::Forbidden)
                         .upon_error(|error| status(&error))
                         .then(Found::Refused)
-                        .cast_err(),
+                        .cast_err()
+                        .boxed_local(),
                 ),
             }
         })

@@ -20,6 +20,8 @@ pub(crate) struct Wire {
     seen: usize,
     /// The client has closed its side.
     is_closed: bool,
+    /// Nothing is answered any more.
+    is_last: bool,
     /// What is to be sent next.
     pub(crate) output: Vec<u8>,
 }
@@ -28,8 +30,11 @@ pub(crate) struct Wire {
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Request(Head),
-    /// No request can be made of it; the status says why.
-    Refused(Status),
+    /// It is not answered, but for a status that says why.
+    Refused {
+        status: Status,
+        with_body: bool,
+    },
     /// It says nothing more.
     Closed,
 }
@@ -50,6 +55,16 @@ impl Wire {
         self.is_closed
     }
 
+    /// Whether the last response has been sent.
+    pub(crate) fn is_last(&self) -> bool {
+        self.is_last
+    }
+
+    /// The last response has been sent.
+    pub(crate) fn make_last(&mut self) {
+        self.is_last = true;
+    }
+
     /// The next request, if all of its head is there. `None`: more has to be received.
     pub(crate) fn incoming(&mut self) -> Option<Incoming> {
         let seen = self.seen;
@@ -61,7 +76,12 @@ impl Wire {
             match parse(self.request()) {
                 Ok(Some(head)) => return Some(Incoming::Request(head)),
                 Ok(None) => {}
-                Err(status) => return Some(Incoming::Refused(status)),
+                Err(status) => {
+                    return Some(Incoming::Refused {
+                        status,
+                        with_body: true,
+                    });
+                }
             }
         }
         self.is_closed.then_some(Incoming::Closed)
