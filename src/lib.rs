@@ -263,6 +263,7 @@ pub mod adaptor {
     pub use crate::senders::adaptor::retry_when::{RetryWhen, RetryWhenScript};
     pub use crate::senders::adaptor::sequence::{Sequence, SequenceScript};
     pub use crate::senders::adaptor::starts_on::{StartsOn, StartsOnScript};
+    pub use crate::senders::adaptor::stop_when::{StopWhen, StopWhenOp, StopWhenReceiver};
     pub use crate::senders::adaptor::stopped_as_error::{StoppedAsError, StoppedAsErrorMap};
     pub use crate::senders::adaptor::stopped_as_optional::{
         StoppedAsOptional, StoppedAsOptionalMap,

@@ -1,13 +1,17 @@
 //! What a session sees: its connection, the state of its thread, and whether the server ends.
 
 use std::fmt::Display;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use sendio::prelude::*;
-use sendio::{IoBufMut, MsgFlags};
+use sendio::{IoBuf, IoBufMut, MsgFlags};
 
-use super::ServerArgs;
+use super::{GRACE, ServerArgs};
+
+/// Longer than any server runs.
+const FOR_EVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// What the connections of a thread share.
 pub(super) struct Worker<'a, T> {
@@ -71,23 +75,18 @@ impl<'a, T> Connection<'a, T> {
     }
 
     /// Receives the beginning of a request, or what there is of it: `(bytes received, buffer)`, 0 when
-    /// the client has no more. Ends stopped when the server ends and nothing comes any more, with an
-    /// error if the client was silent too long.
+    /// the client has no more. When the server ends and nothing comes any more, it ends stopped or
+    /// with `WouldBlock`.
     pub(crate) fn request<B: IoBufMut>(
         &self,
         buf: B,
     ) -> impl LocalSender<Value = (usize, B), Error = io::Error> {
-        let waiting = self.worker.closing.waiting.token();
-        if waiting.stop_requested() {
+        let flags = match self.is_over() {
             // What has arrived by now is still served.
-            let there = self.io().recv_with(&self.socket, buf, MsgFlags::DONTWAIT);
-            return Either::Left(there.let_error(|error| match error.kind() {
-                io::ErrorKind::WouldBlock => Either::Left(just_stopped()),
-                _ => Either::Right(just_error(error)),
-            }));
-        }
-        let recv = self.io().recv(&self.socket, buf);
-        Either::Right(self.in_time(recv).with_stop_token(waiting))
+            true => MsgFlags::DONTWAIT,
+            false => MsgFlags::NONE,
+        };
+        self.unless_closing(self.in_time(self.io().recv_with(&self.socket, buf, flags)))
     }
 
     /// Receives more of a request that has begun.
@@ -99,7 +98,7 @@ impl<'a, T> Connection<'a, T> {
     }
 
     /// Sends all of `buf`.
-    pub(crate) fn send_all<B: sendio::IoBuf>(
+    pub(crate) fn send_all<B: IoBuf>(
         &self,
         buf: B,
     ) -> impl LocalSender<Value = B, Error = io::Error> {
@@ -111,17 +110,47 @@ impl<'a, T> Connection<'a, T> {
         &self,
         work: S,
     ) -> impl LocalSender<Value = S::Value, Error = io::Error> + use<'a, S, T> {
-        let idle = self.worker.args.idle;
-        match idle.is_zero() {
-            true => Either::Left(work),
-            false => Either::Right(work.timeout(self.io(), idle)),
+        work.timeout(self.io(), self.idle_max())
+    }
+
+    /// Work that waits for a client, and ends stopped when the server ends those that wait. Once it
+    /// has, the work has to end by itself.
+    pub(crate) fn unless_closing<S: LocalSender<Error = io::Error>>(
+        &self,
+        work: S,
+    ) -> impl LocalSender<Value = S::Value, Error = io::Error> + use<'a, S, T> {
+        // One type for both cases: types of senders are long enough.
+        work.stop_when(match self.is_over() {
+            true => StopToken::NEVER,
+            false => self.worker.closing.waiting.token(),
+        })
+    }
+
+    /// How long a connection may be silent, by now.
+    pub(crate) fn silence_max(&self) -> Duration {
+        match self.is_over() {
+            true => GRACE,
+            false => self.idle_max(),
         }
+    }
+
+    fn idle_max(&self) -> Duration {
+        match self.worker.args.idle {
+            Duration::ZERO => FOR_EVER,
+            idle => idle,
+        }
+    }
+
+    /// Whether those that wait for a client are ended.
+    fn is_over(&self) -> bool {
+        self.worker.closing.waiting.stop_requested()
     }
 
     /// Tells about this connection on stderr, if that is wanted.
     pub(crate) fn note(&self, what: &dyn Display) {
         if self.worker.args.verbose {
-            eprintln!("{}: {what}", self.peer);
+            // Nobody has to listen.
+            _ = writeln!(io::stderr(), "{}: {what}", self.peer);
         }
     }
 }
@@ -142,5 +171,8 @@ impl<T> Drop for Connection<'_, T> {
 const _: () = {
     let _ = Connection::<()>::state;
     let _ = Connection::<()>::is_closing;
+    let _ = Connection::<()>::request::<Vec<u8>>;
     let _ = Connection::<()>::recv::<Vec<u8>>;
+    let _ = Connection::<()>::send_all::<Vec<u8>>;
+    let _ = Connection::<()>::silence_max;
 };

@@ -254,6 +254,10 @@ where
 {
     let connection = &accepted.connection;
     (accepted.session)(connection)
-        .upon_error(|error| connection.note(&error))
+        .upon_error(|error| {
+            if error.kind() != io::ErrorKind::WouldBlock || !connection.is_closing() {
+                connection.note(&error);
+            }
+        })
         .upon_panicked(|_| connection.note(&"the session panicked"))
 }

@@ -3,4 +3,5 @@
 mod group;
 mod inbox;
 mod io_context;
+mod joined_source;
 mod stop_source;

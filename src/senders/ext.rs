@@ -22,6 +22,7 @@ use super::adaptor::repeat::{Repeat, repeat};
 use super::adaptor::repeat_n::{RepeatN, repeat_n};
 use super::adaptor::repeat_until::{RepeatUntil, repeat_until};
 use super::adaptor::sequence::{Sequence, sequence};
+use super::adaptor::stop_when::{StopWhen, stop_when};
 use super::adaptor::stopped_as_error::{StoppedAsError, stopped_as_error};
 use super::adaptor::stopped_as_optional::{StoppedAsOptional, stopped_as_optional};
 use super::adaptor::then::{Then, then};
@@ -777,6 +778,39 @@ pub trait SenderExt: Sender {
     /// [`Env::query`], which finds the nearest.
     fn with_query<T: 'static>(self, value: T) -> WithQuery<Self, T> {
         with_query(self, value)
+    }
+
+    /// A sender adaptor that lets `token` stop its sender, besides the receiver's stop token.
+    ///
+    /// # Completions
+    /// Those of the sender.
+    /// # Errors
+    /// None of its own.
+    /// # Cancellation
+    /// The sender sees a request on either. What it makes of it decides: it may still deliver a value.
+    /// # Threads
+    /// It completes where the sender does. Allocation: none.
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use sendio::prelude::*;
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let (reader, _writer) = std::io::pipe()?;
+    /// let draining = StopSource::new();
+    /// draining.request_stop();
+    /// // Ends when the server drains, and when its time is up.
+    /// let request = ctx.scheduler().read_some(&reader, [0; 16]).stop_when(draining.token());
+    /// let ended = ctx.block_on(request.timeout(ctx.scheduler(), Duration::from_secs(60)))?;
+    /// assert!(ended.is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # See also
+    /// [`with_stop_token`](SenderExt::with_stop_token), which replaces the receiver's token.
+    fn stop_when(self, token: StopToken<'_>) -> StopWhen<'_, Self> {
+        stop_when(self, token)
     }
 
     /// A sender adaptor that gives its sender `token` instead of the receiver's stop token.

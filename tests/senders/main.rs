@@ -31,6 +31,7 @@ mod sequence;
 mod soundness;
 mod starts_on;
 mod stop;
+mod stop_when;
 mod stopped_as_error;
 mod stopped_as_optional;
 mod sync_wait;

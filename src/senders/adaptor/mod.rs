@@ -25,6 +25,7 @@ pub(crate) mod repeat_with;
 pub(crate) mod retry_when;
 pub(crate) mod sequence;
 pub(crate) mod starts_on;
+pub(crate) mod stop_when;
 pub(crate) mod stopped_as_error;
 pub(crate) mod stopped_as_optional;
 pub(crate) mod then;

@@ -42,6 +42,10 @@ impl MsgFlags {
     pub const PEEK: Self = Self(libc::MSG_PEEK);
     /// Goes on until the whole buffer is transferred, or an error, the end, or a stop comes; then the
     /// count may be less. Sends do so since Linux 5.19. Streams only, and not while peeking.
+    ///
+    /// The kernel does not tell of an error that comes after a part, such as a reset of the
+    /// connection; [`recv_exact`](crate::SocketOps::recv_exact) and
+    /// [`send_all`](crate::SocketOps::send_all) do, and therefore go on by themselves.
     #[doc(alias = "MSG_WAITALL")]
     pub const WAITALL: Self = Self(libc::MSG_WAITALL);
     /// Does not wait: `WouldBlock` instead.

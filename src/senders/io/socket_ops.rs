@@ -160,7 +160,7 @@ pub trait SocketOps: Io {
     /// [`transferred`](crate::transferred) says how much was sent. Two at a time on one socket may be
     /// mixed up.
     fn send_all<F: AsFd, B: IoBuf>(self, socket: F, buf: B) -> IoSender<Self, SendAll<F, B>> {
-        IoSender::new(self, WriteAll::new(socket, buf, MsgOptions::whole()))
+        IoSender::new(self, WriteAll::new(socket, buf, MsgOptions::default()))
     }
 
     /// Fills the whole buffer from a stream, with as many receives as it takes: the buffer. The end
@@ -174,7 +174,7 @@ pub trait SocketOps: Io {
         socket: F,
         buf: B,
     ) -> IoSender<Self, RecvExact<F, B>> {
-        IoSender::new(self, ReadExact::new(socket, buf, MsgOptions::whole()))
+        IoSender::new(self, ReadExact::new(socket, buf, MsgOptions::default()))
     }
 
     /// Ends the connection in one direction or both; the descriptor stays open. `shutdown(2)`.

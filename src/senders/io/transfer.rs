@@ -125,12 +125,6 @@ impl MsgOptions {
         }
     }
 
-    /// For a whole buffer: the kernel goes on by itself as long as it can (sends since Linux 5.19).
-    #[inline]
-    pub(crate) const fn whole() -> Self {
-        Self::new(MsgFlags::WAITALL)
-    }
-
     /// Waits before the first try.
     #[inline]
     pub(crate) const fn after_poll(self) -> Self {

@@ -55,12 +55,14 @@
 //!   (INV-CB-2); a source that was moved takes its list along and may still run the node.
 
 mod callback;
+mod joined;
 mod linked;
 mod node;
 mod source;
 mod token;
 
 pub use callback::StopCallback;
+pub(crate) use joined::JoinedSource;
 pub(crate) use linked::LinkedSource;
 pub(crate) use node::{RawCallback, deregister, register};
 pub use source::StopSource;
