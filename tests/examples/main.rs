@@ -4,5 +4,6 @@
 mod common;
 
 mod echo;
+mod httpd;
 mod proxy;
 mod support;
