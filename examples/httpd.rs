@@ -1,4 +1,23 @@
-//! Serves the files below a directory over HTTP/1.1: `httpd --root DIR [--listen ADDR]`.
+//! Serves the files below a directory over HTTP/1.1: `httpd --root DIR [--listen ADDR] [--threads N]`.
+//!
+//! `session` is one connection, a loop of three parts: `incoming` receives a request, `find` opens
+//! its file, `exchange` sends head and content. All that needs no I/O (`request`, `body`, `path`,
+//! `range`, `conditional`, `reply`, `response`) is plain functions with tests of their own:
+//! `cargo test --example httpd`.
+//!
+//! - **Requests**: GET and HEAD, HTTP/1.0 and 1.1, keep-alive, pipelined. A body is read past if it
+//!   is not longer than 1 MiB.
+//! - **Ranges**: one. A request for several gets the whole file, which the standard allows.
+//! - **Conditions**: by entity tag and by date; `If-Range`.
+//! - **Paths** cannot leave the root, neither by `..` (which is resolved, or refused with 400, before
+//!   a file is looked for) nor by a symbolic link (the kernel refuses: `RESOLVE_BENEATH`).
+//! - **Time**: a request has to be there 10 seconds after its first byte (`--head`, else 408), and a
+//!   block of 128 KiB has to be taken in a minute (`--send`).
+//! - **Memory**: a block of each file that is being sent, and about 4 KiB for a connection.
+//! - **Changes** of files are seen at once, since each request opens its file, through the ring: there
+//!   is no cache but the kernel's. What is sent of a file that changes meanwhile is a mixture, unless
+//!   it is replaced by a rename.
+//! - **End**: after a signal, requests that were made before are answered.
 
 #[path = "httpd/body.rs"]
 mod body;

@@ -98,7 +98,9 @@ fn refuse(client: &Client<'_>, mut wire: Wire, status: Status, with_body: bool) 
 
 /// Writes the head of the response, and goes on to the next request.
 fn answer(client: &Client<'_>, mut wire: Wire, head: &Head, found: Found) -> Reply {
-    let (end, connection) = match (head.keep_alive, client.is_closing()) {
+    // Requests that have arrived already are answered before the server ends.
+    let is_ending = client.is_closing() && wire.request().len() == head.len;
+    let (end, connection) = match (head.keep_alive, is_ending) {
         (false, _) => (End::Closes, Connection::Close),
         (true, true) => (End::Lingers, Connection::Close),
         (true, false) if head.is_http11 => (End::Stays, Connection::Stays),

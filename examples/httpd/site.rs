@@ -92,7 +92,9 @@ pub(crate) fn find<'a>(
 
 /// What an open file is.
 fn look(opened: io::Result<File>, path: FilePath) -> Found {
-    // `fstat` looks at what the kernel has in memory since the file is open, so it does not wait.
+    // The file is open, so what a local file system knows of it is in memory, and this call does not
+    // wait. (A ring would hand it to a worker thread, which costs more than all the rest.) A root on
+    // a network file system is another matter.
     let known = opened.and_then(|file| Ok((file.metadata()?, file)));
     match known {
         Ok((metadata, file)) if metadata.is_file() => Found::File {
