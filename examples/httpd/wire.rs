@@ -10,6 +10,7 @@ use crate::status::Status;
 
 /// Room for what arrives in one piece: a few requests.
 const INPUT: usize = 4096;
+
 /// Goes through the operations of a session by value.
 #[derive(Debug, Default)]
 pub(crate) struct Wire {
@@ -141,5 +142,123 @@ impl Wire {
     pub(crate) fn filled(mut self, block: SliceMut<Vec<u8>>) -> Self {
         self.output = block.into_inner();
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, proptest};
+    use proptest::test_runner::Config;
+
+    use super::*;
+
+    /// Puts `bytes` into the space, as much as fits: what does not.
+    fn receive<'a>(wire: Wire, bytes: &'a [u8]) -> (Wire, &'a [u8]) {
+        let mut wire = wire;
+        let (from, space) = (wire.input.len() - wire.start, wire.space());
+        let mut input = space.into_inner();
+        let (now, later) = bytes.split_at(bytes.len().min(input.capacity() - input.len()));
+        input.extend_from_slice(now);
+        let space = input.slice_mut(from..);
+        (wire.received(now.len(), space), later)
+    }
+
+    /// The targets of all requests in `bytes`, which arrive in pieces of at most `size`, and what
+    /// ends them.
+    fn targets(bytes: &[u8], size: usize) -> (Vec<String>, Incoming) {
+        let (mut wire, mut found) = (Wire::default(), Vec::new());
+        let mut pieces = bytes.chunks(size);
+        let mut rest: &[u8] = &[];
+        loop {
+            match wire.incoming() {
+                Some(Incoming::Request(head)) => {
+                    let mut drain = Drain::new(head.body);
+                    while !drain.is_over() {
+                        wire.drain(head.len, &mut drain).expect("a short body");
+                        if !drain.is_over() {
+                            rest = if rest.is_empty() {
+                                pieces.next().expect("all")
+                            } else {
+                                rest
+                            };
+                            (wire, rest) = receive(wire, rest);
+                        }
+                    }
+                    let target = head.target.of_buffer(wire.request());
+                    found.push(String::from_utf8_lossy(target).into_owned());
+                    wire.finish_request(head.len);
+                }
+                Some(end) => return (found, end),
+                None => {
+                    rest = if rest.is_empty() {
+                        pieces.next().unwrap_or_default()
+                    } else {
+                        rest
+                    };
+                    (wire, rest) = receive(wire, rest);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn wire_head_without_end_is_refused_before_it_takes_much_memory() {
+        for size in [1, 100, 5000] {
+            let (_, end) = targets(&b"a: x\r\n".repeat(9000), size);
+            assert!(matches!(end, Incoming::Refused { .. }), "{size}: {end:?}");
+            let endless = [&b"GET / HTTP/1.1\r\nHost: h\r\na: "[..], &[b'x'; 99_999]].concat();
+            let (_, end) = targets(&endless, size);
+            let status = Status::HeaderTooLarge;
+            assert!(
+                matches!(end, Incoming::Refused { status: s, .. } if s == status),
+                "{end:?}"
+            );
+        }
+        let mut wire = Wire::default();
+        while wire.incoming().is_none() {
+            (wire, _) = receive(wire, b"x");
+            assert!(wire.input.capacity() <= HEAD_MAX + INPUT);
+        }
+    }
+
+    #[test]
+    fn wire_first_piece_that_is_not_http_is_refused_without_a_line() {
+        let (wire, _) = receive(Wire::default(), b"\x16\x03\x01");
+        let mut wire = wire;
+        assert!(matches!(wire.incoming(), Some(Incoming::Refused { .. })));
+    }
+
+    #[test]
+    fn wire_end_in_the_middle_of_a_head_is_the_end() {
+        let (found, end) = targets(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b", 7);
+        assert_eq!(found, ["/a"]);
+        assert!(matches!(end, Incoming::Closed));
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+
+        #[test]
+        fn prop_wire_requests_are_the_same_however_they_arrive(
+            requests in proptest::collection::vec(("/[a-z]{0,60}", 0_usize..50, any::<bool>()), 0..20),
+            size in 1_usize..6000,
+        ) {
+            let mut bytes = Vec::new();
+            for (target, len, is_chunked) in &requests {
+                let (kind, body) = match (len, is_chunked) {
+                    (0, _) => (String::new(), String::new()),
+                    (_, true) => ("Transfer-Encoding: chunked\r\n".into(),
+                        format!("{len:x}\r\n{}\r\n0\r\n\r\n", "b".repeat(*len))),
+                    (_, false) => (format!("Content-Length: {len}\r\n"), "b".repeat(*len)),
+                };
+                bytes.extend_from_slice(
+                    format!("GET {target} HTTP/1.1\r\nHost: h\r\n{kind}\r\n{body}").as_bytes(),
+                );
+            }
+            let (found, end) = targets(&bytes, size);
+            let sent: Vec<_> = requests.into_iter().map(|(target, ..)| target).collect();
+            prop_assert_eq!(found, sent);
+            prop_assert!(matches!(end, Incoming::Closed), "{:?}", end);
+        }
     }
 }
