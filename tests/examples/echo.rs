@@ -210,8 +210,10 @@ fn echo_without_descriptors_waits_and_goes_on() {
         client.write_all(b"hello").expect("the listener takes it");
     }
     ping_is_answered(&clients[0]);
-    // It has run out of descriptors by now, or will soon. A loop that tries again at once would take
-    // a processor; this one looks a few times.
+    wait_until(soon(), "it has run out of descriptors", || {
+        server.files() >= 16
+    });
+    // A loop that tries again at once would take a processor; this one looks a few times.
     let (begin, before) = (Instant::now(), server.processor_time());
     wait_until(soon(), "some time has passed", || {
         begin.elapsed() > Duration::from_millis(800)

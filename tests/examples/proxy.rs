@@ -108,11 +108,11 @@ fn proxy_silent_connections_are_closed_in_good_order() {
 
 #[test]
 fn proxy_direction_that_is_silent_lives_while_the_other_is_not() {
-    let between = Between::start(&["--idle", "0.4"]);
+    let between = Between::start(&["--idle", "1.5"]);
     let (mut client, mut server) = between.connect();
     let begin = std::time::Instant::now();
     let mut byte = [0];
-    while begin.elapsed().as_millis() < 1500 {
+    while begin.elapsed().as_millis() < 2500 {
         server.write_all(b"x").expect("connected");
         client.read_exact(&mut byte).expect("connected");
         thread::yield_now();

@@ -148,6 +148,12 @@ impl Server {
         assert!(status.success(), "{status}");
     }
 
+    /// How many descriptors it has.
+    pub(crate) fn files(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id()));
+        files.expect("it runs").count()
+    }
+
     /// The processor time that it has used.
     pub(crate) fn processor_time(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()));
