@@ -17,6 +17,8 @@
 //! - **Changes** of files are seen at once, since each request opens its file, through the ring: there
 //!   is no cache but the kernel's. What is sent of a file that changes meanwhile is a mixture, unless
 //!   it is replaced by a rename.
+//! - **Descriptors**: one for a connection, one for a file. Without one it answers 503; so that there
+//!   are some left, `--connections` is to be below the limit of the process.
 //! - **End**: after a signal, requests that were made before are answered.
 
 #[path = "httpd/body.rs"]
