@@ -331,7 +331,7 @@ pub mod adaptor {
 /// The interface between an I/O context and a kernel: for backends of your own.
 pub mod backends {
     pub use crate::backend::options::Options;
-    pub use crate::backend::request::{CURRENT_POSITION, Request, TRANSFER_MAX};
+    pub use crate::backend::request::{CURRENT_POSITION, OpenHow, Request, TRANSFER_MAX};
     pub use crate::backend::slot::{Completion, CompletionSlot};
     pub use crate::backend::uring::{Uring, UringWaker};
     pub use crate::backend::{Backend, Counters, Wait, Wake};

@@ -11,6 +11,18 @@ pub const CURRENT_POSITION: u64 = u64::MAX;
 /// The most bytes that one read or write transfers in Linux.
 pub const TRANSFER_MAX: u32 = 0x7fff_f000;
 
+/// The `open_how` of `openat2(2)`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenHow {
+    /// Flags of `open(2)`.
+    pub flags: u64,
+    /// The mode of a file that is created, else 0.
+    pub mode: u64,
+    /// How the path is resolved: `RESOLVE_*`.
+    pub resolve: u64,
+}
+
 /// One logical operation, as data.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -96,6 +108,15 @@ pub enum Request {
         flags: i32,
         /// The mode of a file that is created.
         mode: libc::mode_t,
+    },
+    /// `openat2(2)`.
+    OpenHow {
+        /// The directory to which a relative path is relative.
+        dir: RawFd,
+        /// The path, with a NUL at its end.
+        path: *const libc::c_char,
+        /// How it is opened.
+        how: *const OpenHow,
     },
     /// `unlinkat(2)`.
     Unlink {

@@ -4,6 +4,7 @@
 mod common;
 
 mod echo;
+mod httpd;
 mod kv;
 mod proxy;
 mod support;

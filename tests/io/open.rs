@@ -5,6 +5,7 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::symlink;
 
 use sendio::prelude::*;
 use sendio::{Cwd, FileKind};
@@ -65,6 +66,41 @@ on_each_handle! {
         assert_eq!(run("/dev/null/x", READ).raw_os_error(), Some(libc::ENOTDIR));
         assert_eq!(run("/", READ.write(true)).raw_os_error(), Some(libc::EISDIR));
         assert_eq!(run("/", OpenOptions::new()).kind(), io::ErrorKind::InvalidInput);
+    }
+
+    fn open_beneath_stays_below_its_directory(io, cx) {
+        let dir = temp_dir();
+        let root = dir.path().join("root");
+        fs::create_dir_all(root.join("sub")).expect("mkdir");
+        fs::write(root.join("file"), "inside").expect("write");
+        fs::write(dir.path().join("secret"), "outside").expect("write");
+        for (target, link) in [
+            ("../secret", "out"),
+            ("/etc/passwd", "absolute"),
+            ("..", "sub/up"),
+            ("../file", "sub/in"),
+            ("/proc/self/fd/0", "magic"),
+        ] {
+            symlink(target, root.join(link)).expect("symlink");
+        }
+        let handle = File::open(&root).expect("open");
+        let open = |path: &str| cx.run(io.open_at(&handle, path, READ.beneath(true)));
+        for path in ["file", "./sub/../file", "sub/in", "sub/up/file"] {
+            let file = open(path).expect(path);
+            assert_eq!(&cx.run(file.read_exact([0; 6])).expect("read"), b"inside");
+        }
+        let outside = dir.path().join("secret");
+        let outside = outside.to_str().expect("UTF-8");
+        for path in ["../secret", "out", "absolute", "sub/up/../secret", "magic", "/", outside] {
+            assert_eq!(code(open(path).map(drop)), Some(libc::EXDEV), "{path}");
+        }
+        assert_eq!(open("missing").unwrap_err().kind(), io::ErrorKind::NotFound);
+        let new = OpenOptions::new().write(true).create_new(true).mode(0o640).beneath(true);
+        let file = cx.run(io.open_at(&handle, "new", new)).expect("create");
+        assert_eq!(cx.run(file.metadata()).expect("metadata").permissions(), 0o640);
+        let escaping = cx.run(io.open_at(&handle, "../new", new));
+        assert_eq!(code(escaping.map(drop)), Some(libc::EXDEV));
+        assert!(!dir.path().join("new").exists());
     }
 
     fn open_long_path_is_opened(io, cx) {

@@ -76,6 +76,7 @@ pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
         Request::Ftruncate { fd, len } => opcode::Ftruncate::new(Fd(fd), len).build(),
         Request::Close { fd } => opcode::Close::new(Fd(fd)).build(),
         Request::Open { .. }
+        | Request::OpenHow { .. }
         | Request::Unlink { .. }
         | Request::Rename { .. }
         | Request::MakeDir { .. }
@@ -167,6 +168,9 @@ fn encode_path(request: Request) -> squeue::Entry {
             .flags(flags)
             .mode(mode)
             .build(),
+        Request::OpenHow { dir, path, how } => {
+            opcode::OpenAt2::new(Fd(dir), path, how.cast()).build()
+        }
         Request::Unlink { dir, path, flags } => {
             opcode::UnlinkAt::new(Fd(dir), path).flags(flags).build()
         }

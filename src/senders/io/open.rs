@@ -26,14 +26,14 @@ use super::accept::new_descriptor;
 use super::open_options::{OpenFlags, OpenOptions};
 use super::path::PathArg;
 use super::target::{Target, without};
-use crate::backend::request::Request;
+use crate::backend::request::{OpenHow, Request};
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 use crate::tokens::cwd::Cwd;
 use crate::tokens::file_handle::FileHandle;
 
-/// `openat(2)`: completes with a [`FileHandle`].
+/// `openat(2)`, or `openat2(2)`: completes with a [`FileHandle`].
 #[derive(Debug)]
 pub struct Open<H, D = Cwd> {
     handle: H,
@@ -41,6 +41,8 @@ pub struct Open<H, D = Cwd> {
     path: PathArg,
     options: OpenOptions,
     flags: OpenFlags,
+    /// For the kernel, of an `openat2`.
+    how: OpenHow,
     opened: Option<OwnedFd>,
 }
 
@@ -51,13 +53,22 @@ impl<H: Io, D: AsFd> Open<H, D> {
             dir: Target::new(dir),
             path,
             options,
-            flags: OpenFlags { flags: 0, mode: 0 },
+            flags: OpenFlags {
+                flags: 0,
+                mode: 0,
+                resolve: 0,
+            },
+            how: OpenHow {
+                flags: 0,
+                mode: 0,
+                resolve: 0,
+            },
             opened: None,
         }
     }
 }
 
-// SAFETY: path and owner of the directory are held until the result.
+// SAFETY: path and owner of the directory are held until the result, and `how` is a field.
 unsafe impl<H: Io, D: AsFd> Kind for Open<H, D> {
     type Value = FileHandle<H>;
 
@@ -69,12 +80,27 @@ unsafe impl<H: Io, D: AsFd> Kind for Open<H, D> {
     }
 
     fn request(&mut self) -> Request {
-        Request::Open {
-            dir: self.dir.fd(),
-            path: self.path.as_ptr(),
-            flags: self.flags.flags,
-            mode: self.flags.mode,
+        let (dir, path) = (self.dir.fd(), self.path.as_ptr());
+        let OpenFlags {
+            flags,
+            mode,
+            resolve,
+        } = self.flags;
+        if resolve == 0 {
+            return Request::Open {
+                dir,
+                path,
+                flags,
+                mode,
+            };
         }
+        self.how = OpenHow {
+            flags: flags.cast_unsigned().into(),
+            mode: mode.into(),
+            resolve,
+        };
+        let how = &raw const self.how;
+        Request::OpenHow { dir, path, how }
     }
 
     fn advance(&mut self, result: u32) -> Progress {

@@ -6,7 +6,8 @@
 //! # Kernel
 //!
 //! `O_CLOEXEC` is always set. What [`OpenOptions::resolve`] gives also satisfies `openat2`, which is
-//! stricter: the mode is 0 where no file can come about, and has permission bits only.
+//! stricter: the mode is 0 where no file can come about, and has permission bits only. `openat2` is
+//! asked only where a path has to stay [beneath](OpenOptions::beneath) its directory.
 
 use std::io;
 
@@ -40,15 +41,18 @@ pub struct OpenOptions {
     create_new: bool,
     custom_flags: c_int,
     mode: mode_t,
+    beneath: bool,
 }
 
-/// The arguments of `openat`, and the first two fields of `open_how`.
+/// The arguments of `openat`, and the fields of `open_how`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OpenFlags {
     /// `O_*`, with `O_CLOEXEC`.
     pub(crate) flags: c_int,
     /// Permission bits for a file that is created; 0 if none can be.
     pub(crate) mode: mode_t,
+    /// `RESOLVE_*`; with any of them it is `openat2`.
+    pub(crate) resolve: u64,
 }
 
 impl OpenOptions {
@@ -63,6 +67,7 @@ impl OpenOptions {
             create_new: false,
             custom_flags: 0,
             mode: 0o666,
+            beneath: false,
         }
     }
 
@@ -113,6 +118,32 @@ impl OpenOptions {
         Self { mode, ..self }
     }
 
+    /// Whether the path must stay below the directory to which it is relative: at no moment of its
+    /// resolution may it leave it, neither by `..`, nor by a symbolic link, nor because it is
+    /// absolute. `openat2(2)` with `RESOLVE_BENEATH`, and without the magic links of `/proc`.
+    ///
+    /// A path that would leave fails with `EXDEV`. Unlike a check before the opening it cannot be
+    /// outrun by somebody who renames directories meanwhile. (Such a rename can make the kernel ask
+    /// for another try; that is done inside, up to a limit.)
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    ///
+    /// let root = std::fs::File::open("src")?;
+    /// let ctx = IoContext::new()?;
+    /// let options = OpenOptions::new().read(true).beneath(true);
+    /// let open = |path: &str| ctx.block_on(ctx.scheduler().open_at(&root, path, options));
+    /// assert!(open("sched/../lib.rs").is_ok());
+    /// let error = open("../Cargo.toml").unwrap_err();
+    /// assert_eq!(error.raw_os_error(), Some(libc::EXDEV));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub const fn beneath(self, beneath: bool) -> Self {
+        Self { beneath, ..self }
+    }
+
     /// What to pass to the kernel.
     ///
     /// # Errors
@@ -126,7 +157,16 @@ impl OpenOptions {
         // O_TMPFILE has more than one bit, one of which is O_DIRECTORY.
         let creates = flags & libc::O_CREAT != 0 || flags & libc::O_TMPFILE == libc::O_TMPFILE;
         let mode = if creates { self.mode & 0o7777 } else { 0 };
-        Ok(OpenFlags { flags, mode })
+        let resolve = if self.beneath {
+            libc::RESOLVE_BENEATH | libc::RESOLVE_NO_MAGICLINKS
+        } else {
+            0
+        };
+        Ok(OpenFlags {
+            flags,
+            mode,
+            resolve,
+        })
     }
 
     fn access(&self) -> io::Result<c_int> {

@@ -19,7 +19,7 @@ use super::*;
 
 /// Opens the file with the flags and mode of `options`, as the operation will.
 fn open(options: OpenOptions, path: &Path) -> io::Result<File> {
-    let OpenFlags { flags, mode } = options.resolve()?;
+    let OpenFlags { flags, mode, .. } = options.resolve()?;
     let path = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
     // SAFETY: the path is NUL-terminated and outlives the call.
     let fd = unsafe { libc::openat(libc::AT_FDCWD, path.as_ptr(), flags, mode) };
