@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
                 let all = repeat_with((&mut buffer.0[..], reads), move |(buffer, left)| {
                     let offset = u64::from(random.borrow_mut().below(blocks)) * BLOCK as u64;
                     io.read_at(file, buffer, offset).then(move |(n, buffer)| {
-                        assert_eq!(n, BLOCK, "a whole block");
+                        assert!(n == BLOCK, "a whole block");
                         if left > 1 {
                             Continue((buffer, left - 1))
                         } else {

@@ -59,7 +59,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         // SAFETY: alive, and nothing at the kernel.
         unsafe {
             let kind = (*this).kind.get();
-            match catch(|| (*kind).advance(result)) {
+            match catch(move || (*kind).advance(result)) {
                 Ok(Progress::Done) => Self::end(this, result),
                 Ok(Progress::More) => {
                     (*this).now.retries.set(0);

@@ -50,7 +50,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H
             }
             let kind = (*this).kind.get();
             // Without a drop, which the compiler would not see to be empty.
-            let early = ManuallyDrop::new(catch(|| (*kind).prepare()));
+            let early = ManuallyDrop::new(catch(move || (*kind).prepare()));
             if !matches!(*early, Ok(Ok(Progress::More))) {
                 Self::prepared(this, ManuallyDrop::into_inner(early));
                 return false;
@@ -137,7 +137,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
                 let token = token.erase();
                 (*this).token.set(MaybeUninit::new(token));
                 let kind = (*this).kind.get();
-                let early = catch(|| (*kind).prepare());
+                let early = catch(move || (*kind).prepare());
                 Self::prepared(this, early);
             }
             if !home {
