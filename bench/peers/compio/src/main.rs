@@ -20,9 +20,18 @@ use sendio_bench::serve::Control;
 use sendio_bench::work::{Random, share};
 
 const WORKLOADS: &[Workload] = &[
-    Workload { name: "file-randread", run: file_randread },
-    Workload { name: "tcp-echo", run: tcp_echo },
-    Workload { name: "udp-echo", run: udp_echo },
+    Workload {
+        name: "file-randread",
+        run: file_randread,
+    },
+    Workload {
+        name: "tcp-echo",
+        run: tcp_echo,
+    },
+    Workload {
+        name: "udp-echo",
+        run: udp_echo,
+    },
 ];
 
 fn main() -> ExitCode {

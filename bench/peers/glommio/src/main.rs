@@ -14,10 +14,22 @@ use sendio_bench::serve::{self, Control};
 use sendio_bench::work::share;
 
 const WORKLOADS: &[Workload] = &[
-    Workload { name: "sched-batch", run: sched_batch },
-    Workload { name: "tcp-echo", run: tcp_echo },
-    Workload { name: "udp-echo", run: udp_echo },
-    Workload { name: "udp-sink", run: udp_sink },
+    Workload {
+        name: "sched-batch",
+        run: sched_batch,
+    },
+    Workload {
+        name: "tcp-echo",
+        run: tcp_echo,
+    },
+    Workload {
+        name: "udp-echo",
+        run: udp_echo,
+    },
+    Workload {
+        name: "udp-sink",
+        run: udp_sink,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -28,7 +40,9 @@ fn executor(args: &Args) -> Result<LocalExecutor, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
-    Ok(LocalExecutorBuilder::new(Placement::Unbound).make().map_err(std::io::Error::from)?)
+    Ok(LocalExecutorBuilder::new(Placement::Unbound)
+        .make()
+        .map_err(std::io::Error::from)?)
 }
 
 fn sched_batch(args: &Args) -> Result<Report, Failure> {
@@ -88,8 +102,14 @@ fn udp_echo(args: &Args) -> Result<Report, Failure> {
         control.ready(socket.local_addr().map_err(std::io::Error::from)?)?;
         let mut buffer = vec![0; args.buf];
         loop {
-            let (n, from) = socket.recv_from(&mut buffer).await.map_err(std::io::Error::from)?;
-            socket.send_to(&buffer[..n], from).await.map_err(std::io::Error::from)?;
+            let (n, from) = socket
+                .recv_from(&mut buffer)
+                .await
+                .map_err(std::io::Error::from)?;
+            socket
+                .send_to(&buffer[..n], from)
+                .await
+                .map_err(std::io::Error::from)?;
         }
     })
 }
@@ -101,7 +121,10 @@ fn udp_sink(args: &Args) -> Result<Report, Failure> {
         control.ready(socket.local_addr().map_err(std::io::Error::from)?)?;
         let mut buffer = vec![0; args.buf];
         loop {
-            socket.recv_from(&mut buffer).await.map_err(std::io::Error::from)?;
+            socket
+                .recv_from(&mut buffer)
+                .await
+                .map_err(std::io::Error::from)?;
             serve::received(1);
         }
     })

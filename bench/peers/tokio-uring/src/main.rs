@@ -17,10 +17,22 @@ use tokio_uring::fs::File;
 use tokio_uring::net::{TcpListener, TcpStream, UdpSocket};
 
 const WORKLOADS: &[Workload] = &[
-    Workload { name: "nop-batch", run: nop_batch },
-    Workload { name: "file-randread", run: file_randread },
-    Workload { name: "tcp-echo", run: tcp_echo },
-    Workload { name: "udp-echo", run: udp_echo },
+    Workload {
+        name: "nop-batch",
+        run: nop_batch,
+    },
+    Workload {
+        name: "file-randread",
+        run: file_randread,
+    },
+    Workload {
+        name: "tcp-echo",
+        run: tcp_echo,
+    },
+    Workload {
+        name: "udp-echo",
+        run: udp_echo,
+    },
 ];
 
 fn main() -> ExitCode {

@@ -16,11 +16,26 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinSet, LocalSet, yield_now};
 
 const WORKLOADS: &[Workload] = &[
-    Workload { name: "sched-batch", run: sched_batch },
-    Workload { name: "timers", run: timers },
-    Workload { name: "tcp-echo", run: tcp_echo },
-    Workload { name: "udp-echo", run: udp_echo },
-    Workload { name: "udp-sink", run: udp_sink },
+    Workload {
+        name: "sched-batch",
+        run: sched_batch,
+    },
+    Workload {
+        name: "timers",
+        run: timers,
+    },
+    Workload {
+        name: "tcp-echo",
+        run: tcp_echo,
+    },
+    Workload {
+        name: "udp-echo",
+        run: udp_echo,
+    },
+    Workload {
+        name: "udp-sink",
+        run: udp_sink,
+    },
 ];
 
 fn main() -> ExitCode {
@@ -73,7 +88,9 @@ fn timers(args: &Args) -> Result<Report, Failure> {
 
 /// A timer that has been polled once, which is what arms it.
 fn arm(number: u64) -> std::pin::Pin<Box<tokio::time::Sleep>> {
-    let mut sleep = Box::pin(tokio::time::sleep(Duration::from_millis(timeout_ms(number))));
+    let mut sleep = Box::pin(tokio::time::sleep(Duration::from_millis(timeout_ms(
+        number,
+    ))));
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     let polled = std::future::Future::poll(sleep.as_mut(), &mut context);
     assert!(polled.is_pending(), "none comes due");
