@@ -27,6 +27,7 @@ where
     type Second = T;
     type Value = T::Value;
     type Error = T::Error;
+    const PASSES_STOP: bool = true;
 
     #[inline]
     fn begin(&mut self) -> NextOf<Self> {

@@ -45,6 +45,7 @@
 )]
 
 mod looping;
+mod start;
 
 use std::fmt;
 use std::marker::PhantomPinned;
@@ -65,6 +66,8 @@ enum Stage {
     Idle,
     First,
     Second,
+    /// A start could not even connect the first child; see `start`.
+    Failed,
     Over,
 }
 
@@ -86,7 +89,7 @@ pub struct ScriptOp<M: Script, R: Receiver<M::Value, M::Error>> {
     pub(super) receiver: ManuallyDrop<R>,
     /// For scripts that loop, the turn that starts the current child: where the step after the child
     /// goes while `start` runs, else null, if the children stay on their thread; otherwise the frame of
-    /// that turn, which may be over.
+    /// that turn, which may be over. At stage `Failed` a boxed panic.
     turn: *const (),
     stage: Stage,
     _pinned: PhantomPinned,
@@ -421,41 +424,6 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     }
 }
 
-impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, R> {
-    const SPENT: bool = true;
-
-    #[inline]
-    unsafe fn start(this: *mut Self) {
-        // SAFETY: the operation is alive, in place for good, and not started: stage `Pending` or
-        //         `Idle`, script and receiver are whole, and no child exists (INV-SCR-2).
-        unsafe {
-            let entered = {
-                let env = (*this).receiver.env();
-                let script = &raw mut (*this).script;
-                catch(move || (*script).enter(env))
-            };
-            let next = if (*this).stage == Stage::Pending {
-                let sender = ManuallyDrop::take(&mut (*Self::storage(this)).pending);
-                (*this).stage = Stage::Idle;
-                match entered {
-                    Ok(()) => Next::First(sender),
-                    Err(payload) => {
-                        Next::Complete(Outcome::Panicked(discard_into(payload, sender)))
-                    }
-                }
-            } else {
-                let script = &raw mut (*this).script;
-                Self::caught(entered.and_then(|()| catch(move || (*script).begin())))
-            };
-            if M::LOOPS {
-                Self::run_on(this, next);
-            } else {
-                Self::step(this, next);
-            }
-        }
-    }
-}
-
 impl<M: Script, R: Receiver<M::Value, M::Error>> Drop for ScriptOp<M, R> {
     #[inline]
     fn drop(&mut self) {
@@ -466,7 +434,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> Drop for ScriptOp<M, R> {
             match self.stage {
                 Stage::Over => return,
                 Stage::Pending => ManuallyDrop::drop(&mut (*storage).pending),
-                Stage::Idle => {}
+                Stage::Idle | Stage::Failed => {}
                 Stage::First => ManuallyDrop::drop(&mut (*storage).first),
                 Stage::Second => ManuallyDrop::drop(&mut (*storage).second),
             }

@@ -54,6 +54,7 @@ unsafe impl<M: Script> Sender for Scripted<M> {
     type Error = M::Error;
     type Operation<R: Receiver<M::Value, M::Error>> = ScriptOp<M, R>;
     const STAYS: bool = M::First::STAYS && M::Second::STAYS;
+    const LOOKS: bool = M::PASSES_STOP && M::First::LOOKS;
 
     #[inline]
     fn connect<R: Receiver<M::Value, M::Error>>(self, receiver: R) -> ScriptOp<M, R> {
