@@ -11,15 +11,17 @@ use std::thread;
 use std::time::Duration;
 
 use clap::Parser;
-use kv::session::{Shared, session};
 use kv::store::{Store, time_of_day};
 use sendio::prelude::*;
 use server::ServerArgs;
+use session::{Shared, session};
 
 #[path = "kv/mod.rs"]
 mod kv;
 #[path = "server/mod.rs"]
 mod server;
+#[path = "kv/session.rs"]
+mod session;
 
 /// How often keys are looked for whose time is over.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);

@@ -8,5 +8,4 @@ pub(crate) mod inline;
 pub(crate) mod number;
 pub(crate) mod reply;
 pub(crate) mod resp;
-pub(crate) mod session;
 pub(crate) mod store;

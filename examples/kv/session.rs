@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sendio::prelude::*;
 
-use super::client::{Session, Want};
-use super::store::Store;
+use crate::kv::client::{Session, Want};
+use crate::kv::store::Store;
 use crate::server::Connection;
 
 /// What all connections of all threads share.
