@@ -38,6 +38,11 @@
 //! A function that returns `impl Sender<Value = T, Error = E> + Send` says all there is to say. A
 //! branch returns [`Either`], recursion a [`boxed`](SenderExt::boxed) sender.
 //!
+//! The type of a composed sender names everything in it. That is what makes it as fast as a function
+//! written by hand; it is also work for the compiler, and names for the debugger, which grow with each
+//! level of nesting. Where a function of many steps calls another one, `boxed` or
+//! [`boxed_local`](SenderExt::boxed_local) cuts the type off, for one allocation each time.
+//!
 //! # Running
 //!
 //! Work runs where it is started, unless a [`Scheduler`] is asked: [`starts_on`], [`on`] and
