@@ -28,6 +28,8 @@ const ROOM: usize = size_of::<libc::sockaddr_storage>();
 const FAMILY: usize = size_of::<libc::sa_family_t>();
 const FAMILY_LEN: socklen_t = 2;
 const V4_LEN: usize = size_of::<sockaddr_in>();
+/// Where padding begins.
+const V4_END: usize = offset_of!(sockaddr_in, sin_zero);
 const V6_LEN: usize = size_of::<sockaddr_in6>();
 /// How many bytes a path or an abstract name has at most: with its NUL it fills `sun_path`.
 const NAME_MAX: usize = size_of::<sockaddr_un>() - FAMILY - 1;
@@ -344,6 +346,27 @@ impl EndpointSpace {
     /// The address that the kernel wrote, with the length that it wrote.
     pub(crate) fn endpoint(&self) -> Endpoint {
         self.endpoint_of(self.0.len)
+    }
+
+    /// Brings the address that the kernel wrote into its one form, in its place. The kernel says
+    /// elsewhere that it has `len` bytes, and the place was empty before.
+    #[inline]
+    pub(crate) fn settle(&mut self, len: socklen_t) {
+        let family = c_int::from(u16::from_ne_bytes([self.0.room.0[0], self.0.room.0[1]]));
+        match (family, len as usize) {
+            (libc::AF_INET, V4_LEN) => {
+                self.0.room.0[V4_END..V4_LEN].fill(0);
+                self.0.len = len;
+            }
+            (libc::AF_INET6, V6_LEN) => self.0.len = len,
+            _ => self.0 = self.endpoint_of(len),
+        }
+    }
+
+    /// The address, after [`settle`](Self::settle).
+    #[inline]
+    pub(crate) const fn settled(&self) -> Endpoint {
+        self.0
     }
 
     /// The address that the kernel wrote, of which it says elsewhere that it has `len` bytes. A

@@ -145,6 +145,56 @@ fn endpoint_space_hostile_lengths_stay_within_the_place() {
 }
 
 #[test]
+fn endpoint_space_settled_is_the_address_in_its_one_form() {
+    let v4 = Endpoint::from((Ipv4Addr::new(192, 0, 2, 7), 80));
+    let v6 = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 443, 5, 6);
+    let endpoints = [
+        v4,
+        v6.into(),
+        Endpoint::unspecified(),
+        Endpoint::unix_unnamed(),
+        Endpoint::unix("/run/service.sock").expect("short"),
+        Endpoint::unix_abstract("service").expect("short"),
+        Endpoint::from_bytes(&[40, 0, 1, 2, 3, 4, 5, 6]).expect("fits"),
+    ];
+    for endpoint in endpoints {
+        for len in [
+            0,
+            1,
+            2,
+            3,
+            8,
+            15,
+            16,
+            17,
+            27,
+            28,
+            29,
+            110,
+            128,
+            129,
+            u32::MAX,
+        ] {
+            let mut space = EndpointSpace::new();
+            space.0.room = endpoint.room;
+            let expected = space.endpoint_of(len);
+            space.settle(len);
+            assert_eq!(space.settled(), expected, "{endpoint} {len}");
+            assert_eq!(
+                space.settled().room.0[16..],
+                expected.room.0[16..],
+                "{endpoint} {len}"
+            );
+        }
+    }
+    let mut space = EndpointSpace::new();
+    space.0.room = v4.room;
+    space.0.room.0[8..16].fill(b'x');
+    space.settle(16);
+    assert_eq!(space.settled().room.0, v4.room.0);
+}
+
+#[test]
 fn endpoint_unknown_family_keeps_its_bytes() {
     let bytes = [40, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 0, 0, 0, 0];
     let vsock = Endpoint::from_bytes(&bytes).expect("fits");

@@ -1,18 +1,21 @@
-//! The header of a message, and the list of one buffer.
+//! The header of a message, and the vector of one buffer: what the kernel is given.
+//!
+//! Both are uninitialised until a request is made, so that nothing of them is copied when an operation
+//! is made, moved or ended.
 //!
 //! # Safety
-//! INV-BUF-1: a list of one buffer promises what the buffer promises. The header holds pointers into
-//! the operation around it, and is read and written by the kernel alone.
+//! INV-OP-2: header and vector hold pointers into the operation around them and into its buffers, and
+//! are read and written by the kernel alone while a request is in flight.
 
-#![expect(unsafe_code, reason = "a header of raw pointers; lists of buffers")]
+#![expect(unsafe_code, reason = "a header of raw pointers")]
 
 use std::fmt;
 use std::mem::MaybeUninit;
 
-use crate::senders::io::buf::{IoBuf, IoBufMut, IoBufs, IoBufsMut, IoVecs};
+use crate::senders::io::buf::IoVecs;
 
 /// `struct msghdr`.
-pub(super) struct Header(pub(super) libc::msghdr);
+pub(super) struct Header(MaybeUninit<libc::msghdr>);
 
 // SAFETY: its pointers are used by the kernel, for a request of the operation that holds what they
 //         point to and that is `Send` only if all of that is.
@@ -21,27 +24,34 @@ unsafe impl Send for Header {}
 unsafe impl Sync for Header {}
 
 impl Header {
-    /// Without anything.
+    /// A place for one.
     #[inline]
     pub(super) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// Makes it anew, without anything.
+    #[inline]
+    pub(super) fn renew(&mut self) -> &mut libc::msghdr {
         // SAFETY: a structure of integers and raw pointers, for which zero is a value.
-        Self(unsafe { MaybeUninit::zeroed().assume_init() })
+        self.0.write(unsafe { MaybeUninit::zeroed().assume_init() })
     }
 
-    /// Sets the list, which has to stay where it is.
+    /// Where it is.
     #[inline]
-    pub(super) fn set_list(&mut self, list: &IoVecs) {
-        let window = list.window();
-        self.0.msg_iov = window.as_ptr().cast_mut();
-        // Of this type in one C library, narrower in another.
-        self.0.msg_iovlen = window.len() as _;
+    pub(super) const fn as_mut_ptr(&mut self) -> *mut libc::msghdr {
+        self.0.as_mut_ptr()
     }
 
-    /// Sets the control bytes, which have to stay where they are.
+    /// What is in it.
+    ///
+    /// # Safety
+    ///
+    /// - [`renew`](Self::renew) was called before.
     #[inline]
-    pub(super) fn set_control(&mut self, control: *mut [u8]) {
-        self.0.msg_control = control.cast();
-        self.0.msg_controllen = control.len() as _;
+    pub(super) const unsafe fn get(&self) -> &libc::msghdr {
+        // SAFETY: written by `renew` (contract); the kernel writes integers only.
+        unsafe { self.0.assume_init_ref() }
     }
 }
 
@@ -51,28 +61,51 @@ impl fmt::Debug for Header {
     }
 }
 
-/// A list of one buffer.
-#[derive(Debug)]
-pub(super) struct One<B>(pub(super) B);
+/// Gives a header this list, which has to stay where it is.
+#[inline]
+pub(super) fn set_list(header: &mut libc::msghdr, list: &IoVecs) {
+    let window = list.window();
+    header.msg_iov = window.as_ptr().cast_mut();
+    // Of this type in one C library, narrower in another.
+    header.msg_iovlen = window.len() as _;
+}
 
-// SAFETY: the buffer is at rest while the list is.
-unsafe impl<B: IoBuf> IoBufs for One<B> {
+/// Gives a header these control bytes, which have to stay where they are.
+#[inline]
+pub(super) fn set_control(header: &mut libc::msghdr, control: *mut [u8]) {
+    header.msg_control = control.cast();
+    header.msg_controllen = control.len() as _;
+}
+
+/// A list of one buffer: `struct iovec`.
+pub(super) struct Vector(MaybeUninit<libc::iovec>);
+
+// SAFETY: its pointer is used by the kernel, for a request of the operation that holds the buffer and
+//         that is `Send` only if the buffer is.
+unsafe impl Send for Vector {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Vector {}
+
+impl Vector {
+    /// A place for one.
     #[inline]
-    fn io_list(&self, list: &mut IoVecs) {
-        list.push(self.0.io_bytes());
+    pub(super) const fn new() -> Self {
+        Self(MaybeUninit::uninit())
+    }
+
+    /// Makes it name these bytes, and gives it to a header. It has to stay where it is.
+    #[inline]
+    pub(super) fn name(&mut self, bytes: *mut [u8], header: &mut libc::msghdr) {
+        header.msg_iov = self.0.write(libc::iovec {
+            iov_base: bytes.cast(),
+            iov_len: bytes.len(),
+        });
+        header.msg_iovlen = 1;
     }
 }
 
-// SAFETY: the buffer is at rest while the list is.
-unsafe impl<B: IoBufMut> IoBufsMut for One<B> {
-    #[inline]
-    fn io_list_mut(&mut self, list: &mut IoVecs) {
-        list.push_mut(self.0.io_space());
-    }
-
-    #[inline]
-    unsafe fn set_list_filled(&mut self, filled: usize) {
-        // SAFETY: the contract is the buffer's own.
-        unsafe { self.0.set_filled(filled) };
+impl fmt::Debug for Vector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Vector").finish_non_exhaustive()
     }
 }

@@ -1,7 +1,8 @@
 //! Messages: `send_to`, `recv_from`, `sendmsg`, `recvmsg`.
 //!
-//! `header` is what the kernel is given, `send` and `receive` have the kinds, `received` is what is
-//! known about a message besides its bytes.
+//! `header` is what the kernel is given, `content` what a message consists of: one buffer, or several
+//! and ancillary data. `send` and `receive` have the kinds, `received` is what is known about a message
+//! besides its bytes.
 //!
 //! # Flow
 //!
@@ -15,6 +16,7 @@
 //!
 //! Nothing is allocated for up to 8 buffers and 128 bytes of ancillary data.
 
+mod content;
 mod header;
 mod receive;
 mod received;

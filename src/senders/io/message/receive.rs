@@ -19,9 +19,11 @@
 #![expect(unsafe_code, reason = "records what the kernel filled")]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::AsFd;
 
-use super::header::{Header, One};
+use super::content::{Inward, Single, Taken};
+use super::header::Header;
 use super::received::Received;
 use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
@@ -29,7 +31,7 @@ use crate::sched::io_context::io_sender::IoSender;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
 use crate::senders::io::ancillary::AncillaryRoom;
-use crate::senders::io::buf::{IoBufMut, IoBufsMut, IoVecs};
+use crate::senders::io::buf::{IoBufMut, IoBufsMut};
 use crate::senders::io::msg_flags::MsgFlags;
 use crate::senders::io::partial;
 use crate::senders::io::target::{Target, conclude};
@@ -38,151 +40,177 @@ use crate::tokens::endpoint::EndpointSpace;
 
 /// A message into one buffer: completes with `(`[`Received`]`, buffer)`.
 #[derive(Debug)]
-pub struct RecvFrom<F, B>(Incoming<F, One<B>, ()>);
+pub struct RecvFrom<F, B>(Incoming<F, Single<B>>);
 
 /// A message into several buffers, with ancillary data: completes with `(`[`Received`]`, buffers)`.
 #[derive(Debug)]
-pub struct RecvMsg<F, B, R = ()>(Incoming<F, B, R>);
+pub struct RecvMsg<F, B, R = ()>(Incoming<F, Taken<B, R>>);
 
 #[derive(Debug)]
-struct Incoming<F, B, R> {
+struct Incoming<F, C> {
     target: Target<F>,
-    bufs: B,
-    list: IoVecs,
-    from: EndpointSpace,
-    room: R,
-    header: Header,
+    content: C,
+    envelope: Envelope,
     options: MsgOptions,
-    done: usize,
 }
 
-/// How a receive ended, with everything that is given back.
-struct Ended<F, B, R> {
-    target: Target<F>,
-    bufs: B,
-    room: R,
-    outcome: Outcome<Received, io::Error>,
+/// What tells of the message, besides its bytes: written by `request`, and then by the kernel. Nothing
+/// of it is copied before.
+#[derive(Debug)]
+struct Envelope {
+    header: Header,
+    from: MaybeUninit<EndpointSpace>,
 }
 
-impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Incoming<F, B, R> {
-    fn new(fd: F, bufs: B, room: R) -> Self {
+impl Envelope {
+    #[inline]
+    const fn new() -> Self {
         Self {
-            target: Target::new(fd),
-            bufs,
-            list: IoVecs::new(),
-            from: EndpointSpace::new(),
-            room,
             header: Header::new(),
-            options: MsgOptions::default(),
-            done: 0,
+            from: MaybeUninit::uninit(),
         }
     }
 
+    /// Makes it anew, with an empty place for the address. It has to stay where it is.
+    #[inline]
+    fn renew(&mut self) -> &mut libc::msghdr {
+        let header = self.header.renew();
+        let (name, _) = self.from.write(EndpointSpace::new()).as_mut_ptrs();
+        header.msg_name = name.cast();
+        header.msg_namelen = EndpointSpace::ROOM;
+        header
+    }
+
+    /// Brings the address that the kernel wrote into its form.
+    ///
+    /// # Safety
+    ///
+    /// - [`renew`](Self::renew) was called before, and the kernel has written what it writes.
+    #[inline]
+    unsafe fn settle(&mut self) {
+        // SAFETY: both were written by `renew` (contract); not used after this function.
+        let (header, from) = unsafe { (self.header.get(), self.from.assume_init_mut()) };
+        from.settle(header.msg_namelen);
+    }
+
+    /// What there is to be told of a message of `len` bytes.
+    ///
+    /// # Safety
+    ///
+    /// - [`settle`](Self::settle) was called before.
+    #[inline]
+    unsafe fn received<R>(&self, len: u32, ancillary: R) -> Received<R> {
+        // SAFETY: both were written by `renew`, before `settle` was called (contract); not used after
+        //         this function.
+        let (header, from) = unsafe { (self.header.get(), self.from.assume_init_ref()) };
+        Received {
+            len: len as usize,
+            from: from.settled(),
+            ancillary,
+            flags: header.msg_flags,
+        }
+    }
+}
+
+impl<F: AsFd, C: Inward> Incoming<F, C> {
+    #[inline]
+    fn new(fd: F, content: C) -> Self {
+        Self {
+            target: Target::new(fd),
+            content,
+            envelope: Envelope::new(),
+            options: MsgOptions::default(),
+        }
+    }
+
+    #[inline]
     fn prepare(&mut self) {
-        self.room.clear();
+        self.content.clear();
         self.target.resolve();
     }
 
+    #[inline]
     fn request(&mut self) -> Request {
-        self.list = IoVecs::new();
-        self.bufs.io_list_mut(&mut self.list);
-        self.header = Header::new();
-        self.header.set_list(&self.list);
-        let (name, _) = self.from.as_mut_ptrs();
-        self.header.0.msg_name = name.cast();
-        self.header.0.msg_namelen = EndpointSpace::ROOM;
-        let room = self.room.room();
-        self.header.set_control(room);
+        let header = self.envelope.renew();
+        self.content.describe(header);
         // Descriptors do not leak into programs that the process starts.
         let mut flags = self.options.flags.for_recv() | libc::MSG_CMSG_CLOEXEC;
-        if room.len() > 0 {
+        if header.msg_controllen > 0 {
             // A ring before Linux 6.5 that goes on after a part overwrites what came beside it, and
             // descriptors are lost. Later ones do not go on.
             flags &= !libc::MSG_WAITALL;
         }
         Request::RecvMsg {
             fd: self.target.fd(),
-            msg: &raw mut self.header.0,
+            msg: self.envelope.header.as_mut_ptr(),
             flags,
             poll_first: self.options.poll_first,
         }
     }
 
+    #[inline]
     fn advance(&mut self, result: u32) -> Progress {
-        // SAFETY: the receive succeeded, and this is its only result; the length is the kernel's.
-        unsafe { self.room.set_used(self.header.0.msg_controllen as _) };
+        // SAFETY: a result comes after a request, which made the envelope, and the kernel is done with
+        //         it. The receive succeeded, and this is its only result; the length is the kernel's.
+        unsafe {
+            let used = self.envelope.header.get().msg_controllen;
+            self.content.set_used(used as _);
+            self.envelope.settle();
+        }
         assert!(
-            result as usize <= self.list.bytes(),
+            result as usize <= self.content.space(),
             "the kernel reported more bytes than it was given room for"
         );
-        self.done = result as usize;
         Progress::Done
     }
 
-    fn end(mut self, ending: Ending) -> Ended<F, B, R> {
-        if let Ending::Success(_) = ending {
-            // SAFETY: the kernel filled `done` bytes of the list, from its start, which was checked
-            //         in `advance` (INV-BUF-3).
-            unsafe { self.bufs.set_list_filled(self.done) };
+    /// Tells the buffers how they were filled.
+    #[inline]
+    fn fill(&mut self, ending: &Ending) {
+        if let Ending::Success(filled) = *ending {
+            // SAFETY: the kernel filled so many bytes of the buffers, from their start: it is the
+            //         result that was checked in `advance` (INV-BUF-3).
+            unsafe { self.content.set_filled(filled as usize) };
         }
-        let received = |_| Received {
-            len: self.done,
-            from: self.from.endpoint_of(self.header.0.msg_namelen),
-            ancillary: (),
-            flags: self.header.0.msg_flags,
+    }
+
+    #[inline]
+    fn finish(mut self, ending: Ending) -> Outcome<(Received<C::Room>, C::Bufs), io::Error> {
+        self.fill(&ending);
+        let envelope = self.envelope;
+        let value = |len, (bufs, room)| {
+            // SAFETY: a success comes after `advance`, which settled the envelope.
+            let received = unsafe { envelope.received(len, room) };
+            (received, bufs)
         };
-        Ended {
-            outcome: ending.into_outcome().map_value(received),
-            target: self.target,
-            bufs: self.bufs,
-            room: self.room,
-        }
+        let parts = self.content.into_parts();
+        conclude(self.target, parts, ending.into_outcome(), value)
     }
 
-    fn finish(self, ending: Ending) -> Outcome<(Received<R>, B), io::Error> {
-        let ended = self.end(ending);
-        let rest = (ended.bufs, ended.room);
-        conclude(
-            ended.target,
-            rest,
-            ended.outcome,
-            |received, (bufs, room)| (received.with(room), bufs),
-        )
-    }
-
-    fn finish_returning(self, ending: Ending) -> (io::Result<Received<R>>, B) {
-        let ended = self.end(ending);
-        drop(ended.target);
-        let result = match ended.outcome {
-            Outcome::Value(received) => Ok(received.with(ended.room)),
-            Outcome::Error(error) => Err(error),
-            _ => Err(partial::stopped(0)),
+    fn finish_returning(mut self, ending: Ending) -> (io::Result<Received<C::Room>>, C::Bufs) {
+        self.fill(&ending);
+        drop(self.target);
+        let (bufs, room) = self.content.into_parts();
+        let result = match ending {
+            // SAFETY: as in `finish`.
+            Ending::Success(len) => Ok(unsafe { self.envelope.received(len, room) }),
+            Ending::Failure(error) => Err(error),
+            Ending::Stopped => Err(partial::stopped(0)),
         };
-        (result, ended.bufs)
-    }
-}
-
-impl Received {
-    /// The same with ancillary data.
-    fn with<R>(self, ancillary: R) -> Received<R> {
-        Received {
-            len: self.len,
-            from: self.from,
-            ancillary,
-            flags: self.flags,
-        }
+        (result, bufs)
     }
 }
 
 impl<F: AsFd, B: IoBufMut> RecvFrom<F, B> {
+    #[inline]
     pub(crate) fn new(fd: F, buf: B) -> Self {
-        Self(Incoming::new(fd, One(buf), ()))
+        Self(Incoming::new(fd, Single::new(buf)))
     }
 }
 
 impl<F: AsFd, B: IoBufsMut> RecvMsg<F, B> {
     pub(crate) fn new(fd: F, bufs: B) -> Self {
-        Self(Incoming::new(fd, bufs, ()))
+        Self(Incoming::new(fd, Taken::new(bufs, ())))
     }
 }
 
@@ -214,8 +242,7 @@ unsafe impl<F: AsFd, B: IoBufMut> Kind for RecvFrom<F, B> {
 
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
-        let outcome = self.0.finish(ending);
-        outcome.map_value(|(received, One(buf))| (received, buf))
+        self.0.finish(ending)
     }
 }
 
@@ -224,8 +251,7 @@ impl<F: AsFd, B: IoBufMut> MessageKind for RecvFrom<F, B> {
     type Buffer = B;
 
     fn finish_returning(self, ending: Ending) -> (io::Result<Received>, B) {
-        let (result, One(buf)) = self.0.finish_returning(ending);
-        (result, buf)
+        self.0.finish_returning(ending)
     }
 }
 
@@ -275,7 +301,8 @@ impl<H: Io, F: AsFd, B: IoBufsMut, R: AncillaryRoom> IoSender<H, RecvMsg<F, B, R
     /// the operation starts. [`MsgFlags::WAITALL`] has no effect then: ancillary data ends a receive.
     pub fn ancillary<S: AncillaryRoom>(self, room: S) -> IoSender<H, RecvMsg<F, B, S>> {
         self.map_kind(|RecvMsg(old)| {
-            let mut new = Incoming::new(old.target.into_owner(), old.bufs, room);
+            let (bufs, _) = old.content.into_parts();
+            let mut new = Incoming::new(old.target.into_owner(), Taken::new(bufs, room));
             new.options = old.options;
             RecvMsg(new)
         })

@@ -21,14 +21,15 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::header::{Header, One};
+use super::content::{Outward, Sent, Single};
+use super::header::Header;
 use crate::backend::request::Request;
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::io_sender::IoSender;
 use crate::sched::io_context::op::{Ending, Kind, Progress};
 use crate::senders::concept::outcome::Outcome;
-use crate::senders::io::ancillary::{Ancillary, ControlBytes};
-use crate::senders::io::buf::{IoBuf, IoBufs, IoVecs};
+use crate::senders::io::ancillary::Ancillary;
+use crate::senders::io::buf::{IoBuf, IoBufs};
 use crate::senders::io::msg_flags::MsgFlags;
 use crate::senders::io::partial;
 use crate::senders::io::returning::BufferKind;
@@ -38,67 +39,55 @@ use crate::tokens::endpoint::{Domain, Endpoint};
 
 /// A message from one buffer to an address: completes with `(bytes sent, buffer)`.
 #[derive(Debug)]
-pub struct SendTo<F, B>(Outgoing<F, One<B>, ()>);
+pub struct SendTo<F, B>(Outgoing<F, Single<B>>);
 
 /// A message from several buffers, with ancillary data: completes with `(bytes sent, buffers)`.
 #[derive(Debug)]
-pub struct SendMsg<F, B, A = ()>(Outgoing<F, B, A>);
+pub struct SendMsg<F, B, A = ()>(Outgoing<F, Sent<B, A>>);
 
 #[derive(Debug)]
-struct Outgoing<F, B, A> {
+struct Outgoing<F, C> {
     target: Target<F>,
-    bufs: B,
-    list: IoVecs,
+    content: C,
     to: Endpoint,
-    ancillary: A,
-    control: ControlBytes,
     header: Header,
     options: MsgOptions,
     /// A first try has found no room.
     full: bool,
-    done: usize,
 }
 
-impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
-    fn new(fd: F, bufs: B, to: Endpoint, ancillary: A) -> Self {
+impl<F: AsFd, C: Outward> Outgoing<F, C> {
+    #[inline]
+    fn new(fd: F, content: C, to: Endpoint) -> Self {
         Self {
             target: Target::new(fd),
-            bufs,
-            list: IoVecs::new(),
+            content,
             to,
-            ancillary,
-            control: ControlBytes::new(),
             header: Header::new(),
             options: MsgOptions::default(),
             full: false,
-            done: 0,
         }
     }
 
+    #[inline]
     fn prepare(&mut self) {
         self.target.resolve();
-        self.ancillary.encode(&mut self.control);
+        self.content.prepare();
     }
 
+    #[inline]
     fn request(&mut self) -> Request {
-        self.list = IoVecs::new();
-        self.bufs.io_list(&mut self.list);
-        self.header = Header::new();
-        self.header.set_list(&self.list);
+        let header = self.header.renew();
+        self.content.describe(header);
         // No address: to the peer that the socket is connected to.
         if self.to.family() != Domain::Unspecified {
-            self.header.0.msg_name = self.to.as_ptr().cast_mut().cast();
-            self.header.0.msg_namelen = self.to.socklen();
-        }
-        let control = self.control.bytes();
-        if !control.is_empty() {
-            self.header
-                .set_control(std::ptr::from_ref(control).cast_mut());
+            header.msg_name = self.to.as_ptr().cast_mut().cast();
+            header.msg_namelen = self.to.socklen();
         }
         let flags = self.options.flags.for_send();
         Request::SendMsg {
             fd: self.target.fd(),
-            msg: &raw const self.header.0,
+            msg: self.header.as_mut_ptr(),
             flags: if self.asks_first() {
                 flags | libc::MSG_DONTWAIT
             } else {
@@ -110,6 +99,7 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
     }
 
     /// Whether this is a try that does not wait, before one that does: to a Unix address.
+    #[inline]
     fn asks_first(&self) -> bool {
         self.to.family() == Domain::Unix && !self.full
     }
@@ -123,41 +113,46 @@ impl<F: AsFd, B: IoBufs, A: Ancillary> Outgoing<F, B, A> {
         answer
     }
 
+    #[inline]
     fn advance(&mut self, result: u32) -> Progress {
         assert!(
-            result as usize <= self.list.bytes(),
+            result as usize <= self.content.bytes(),
             "the kernel reported more bytes than it was given"
         );
-        self.done = result as usize;
         Progress::Done
     }
 
-    fn finish(self, ending: Ending) -> Outcome<(usize, B), io::Error> {
-        let done = self.done;
-        let outcome = without(self.ancillary, ending.into_outcome());
-        conclude(self.target, self.bufs, outcome, |_, bufs| (done, bufs))
+    #[inline]
+    fn finish(self, ending: Ending) -> Outcome<(usize, C::Bufs), io::Error> {
+        let (bufs, ancillary) = self.content.into_parts();
+        let outcome = without(ancillary, ending.into_outcome());
+        let value = |sent, bufs| (sent as usize, bufs);
+        conclude(self.target, bufs, outcome, value)
     }
 
-    fn finish_returning(self, ending: Ending) -> (io::Result<usize>, B) {
+    fn finish_returning(self, ending: Ending) -> (io::Result<usize>, C::Bufs) {
         let result = match ending {
-            Ending::Success(_) => Ok(self.done),
+            Ending::Success(sent) => Ok(sent as usize),
             Ending::Failure(error) => Err(error),
             Ending::Stopped => Err(partial::stopped(0)),
         };
-        drop((self.ancillary, self.target));
-        (result, self.bufs)
+        let (bufs, ancillary) = self.content.into_parts();
+        drop((ancillary, self.target));
+        (result, bufs)
     }
 }
 
 impl<F: AsFd, B: IoBuf> SendTo<F, B> {
+    #[inline]
     pub(crate) fn new(fd: F, buf: B, to: Endpoint) -> Self {
-        Self(Outgoing::new(fd, One(buf), to, ()))
+        Self(Outgoing::new(fd, Single::new(buf), to))
     }
 }
 
 impl<F: AsFd, B: IoBufs> SendMsg<F, B> {
     pub(crate) fn new(fd: F, bufs: B) -> Self {
-        Self(Outgoing::new(fd, bufs, Endpoint::unspecified(), ()))
+        let content = Sent::new(bufs, ());
+        Self(Outgoing::new(fd, content, Endpoint::unspecified()))
     }
 }
 
@@ -189,8 +184,7 @@ unsafe impl<F: AsFd, B: IoBuf> Kind for SendTo<F, B> {
 
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
-        let outcome = self.0.finish(ending);
-        outcome.map_value(|(done, One(buf))| (done, buf))
+        self.0.finish(ending)
     }
 }
 
@@ -198,8 +192,7 @@ impl<F: AsFd, B: IoBuf> BufferKind for SendTo<F, B> {
     type Buffer = B;
 
     fn finish_returning(self, ending: Ending) -> (io::Result<usize>, B) {
-        let (result, One(buf)) = self.0.finish_returning(ending);
-        (result, buf)
+        self.0.finish_returning(ending)
     }
 }
 
@@ -254,7 +247,9 @@ impl<H: Io, F: AsFd, B: IoBufs, A: Ancillary> IoSender<H, SendMsg<F, B, A>> {
     /// Sends this beside the bytes, in place of what was given before: see [`Ancillary`].
     pub fn ancillary<C: Ancillary>(self, ancillary: C) -> IoSender<H, SendMsg<F, B, C>> {
         self.map_kind(|SendMsg(old)| {
-            let mut new = Outgoing::new(old.target.into_owner(), old.bufs, old.to, ancillary);
+            let (bufs, _) = old.content.into_parts();
+            let content = Sent::new(bufs, ancillary);
+            let mut new = Outgoing::new(old.target.into_owner(), content, old.to);
             new.options = old.options;
             SendMsg(new)
         })
