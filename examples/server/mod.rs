@@ -12,7 +12,7 @@
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use sendio::prelude::*;
-use sendio::{Lend, LocalScope, accept_loop};
+use sendio::{Lend, LocalScope, SocketFd, accept_loop};
 
 use afterwards::afterwards;
 pub(crate) use connection::Connection;
@@ -84,7 +84,9 @@ pub(crate) fn run<A: Parser>(serve: impl FnOnce(&A) -> io::Result<()>) -> ExitCo
         Err(error) if !error.use_stderr() => error.exit(),
         Err(error) => {
             let text = error.to_string();
-            let line = text.lines().next().unwrap_or("wrong arguments");
+            // What is missing, or allowed, is in further lines; the usage comes after an empty one.
+            let lines = text.lines().take_while(|line| !line.is_empty());
+            let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
             return fail(&line.trim_start_matches("error: "));
         }
     };
@@ -208,10 +210,35 @@ where
         };
         let accepting = accept_loop(io, accept, each).with_stop_token(STOP.token());
         let ended = ctx.block_on_local(accepting);
+        // The kernel connects nobody else to it, so that there is an end to those that wait.
+        let closing: SocketFd<'_> = listener.as_fd().into();
+        let closed = closing.listen(0);
+        accept_rest(&ctx, accept, each);
         drop(listener);
         drain(&ctx, scope, &worker);
-        ended.map(drop)
+        ended.and(closed)
     })
+}
+
+/// Accepts what waits in the listener: its clients are connected, may have sent a request, and would
+/// be reset with the listener. At most for `GRACE`, in case that more come all the time.
+fn accept_rest<T, S: LocalSender<Value = T, Error = io::Error>>(
+    ctx: &IoContext,
+    accept: impl Fn() -> S,
+    each: impl Fn(T),
+) {
+    let end = Instant::now() + GRACE;
+    while Instant::now() < end && !AT_ONCE.stop_requested() {
+        let look = StopSource::new();
+        let one = accept().with_stop_token(look.token()).stopped_as_optional();
+        // The kernel looks at the listener first. What it finds there wins against the stop.
+        let enough = ctx.local().schedule().then(|()| look.request_stop());
+        match ctx.block_on_local(when_all((one, enough))) {
+            Ok(Some((Some(accepted), _))) => each(accepted),
+            // Nobody waits, there is no place, or no descriptor.
+            _ => return,
+        }
+    }
 }
 
 /// Brings sessions to an end: those that wait for a request soon, those with work to do in time.

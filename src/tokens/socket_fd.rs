@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use static_assertions::{assert_impl_all, const_assert_eq};
 
+use super::endpoint::Endpoint;
 use super::fd::BasicFd;
 use super::protocol::{Any, Tcp};
 use super::socket_options::SocketOptions;
@@ -87,6 +88,44 @@ impl<'fd, P> SocketFd<'fd, P> {
     /// Whether the kernel knows the number as an open descriptor; see [`BasicFd::is_valid`].
     pub fn is_valid(self) -> bool {
         self.fd.is_valid()
+    }
+
+    /// Gives the socket an address of its own. `bind(2)`; does not block. The handles bind theirs:
+    /// [`SocketHandle::bind`](crate::SocketHandle::bind).
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` for a port below 1024; `InvalidInput` if
+    /// the socket has an address, or is of another family.
+    pub fn bind(self, at: impl Into<Endpoint>) -> io::Result<()> {
+        sockopt::bind(self.as_borrowed(), &at.into())
+    }
+
+    /// Takes connections, of which at most `backlog` wait to be accepted, and one more; on a socket
+    /// that listens this changes how many. `listen(2)`; does not block.
+    ///
+    /// A server that ends can say `listen(0)`, accept those that wait, and then close: who comes
+    /// meanwhile is refused when the socket is closed, instead of connected and reset.
+    ///
+    /// # Errors
+    /// `Unsupported` (`EOPNOTSUPP`) for sockets without connections, `AddrInUse`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::prelude::*;
+    /// use sendio::{Domain, SocketFd, SocketKind};
+    /// use std::{net::Ipv4Addr, os::fd::AsFd};
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let made = ctx.scheduler().socket(Domain::Inet, SocketKind::STREAM, 0);
+    /// let listener = ctx.block_on(made)?.expect("nobody asks it to stop");
+    /// let token: SocketFd<'_> = listener.as_fd().into();
+    /// token.bind((Ipv4Addr::LOCALHOST, 0))?;
+    /// token.listen(128)?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn listen(self, backlog: u32) -> io::Result<()> {
+        sockopt::listen(self.as_borrowed(), backlog)
     }
 
     /// Ends the connection in one direction or both, at once. `shutdown(2)`; does not block. For

@@ -168,6 +168,24 @@ fn echo_sigterm_under_load_answers_what_was_asked_before() {
 }
 
 #[test]
+fn echo_sigterm_serves_connections_that_wait_in_the_listener() {
+    for threads in ["1", "2"] {
+        let mut server = Server::start("echo", &["--threads", threads]);
+        server.pause();
+        let clients: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
+        for mut client in &clients {
+            client.write_all(b"early").expect("it has room");
+        }
+        server.terminate();
+        server.go_on();
+        for client in clients {
+            assert_eq!(read_all(&client).expect("an orderly end"), b"early");
+        }
+        assert!(server.wait().success());
+    }
+}
+
+#[test]
 fn echo_sigterm_with_idle_connections_ends_at_once() {
     let mut server = Server::start("echo", &["--drain", "3600"]);
     let idle: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();

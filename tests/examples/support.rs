@@ -121,7 +121,28 @@ impl Server {
 
     /// Asks it to end.
     pub(crate) fn terminate(&self) {
-        let kill = format!("kill -TERM {}", self.child.id());
+        self.signal("TERM");
+    }
+
+    /// Stops it until `go_on`: what comes meanwhile waits for it in the kernel.
+    pub(crate) fn pause(&self) {
+        self.signal("STOP");
+        let stat = format!("/proc/{}/stat", self.child.id());
+        wait_until(soon(), "it has stopped", || {
+            // proc_pid_stat(5): its state comes after its name.
+            let stat = fs::read_to_string(&stat).expect("it is there");
+            let (_, state) = stat.rsplit_once(") ").expect("a name");
+            state.starts_with('T')
+        });
+    }
+
+    /// Lets it run again.
+    pub(crate) fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
         let status = Command::new("sh").args(["-c", &kill]).status();
         assert!(status.expect("a shell").success());
     }

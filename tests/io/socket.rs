@@ -46,6 +46,29 @@ on_each_handle! {
         assert_eq!(code(error), Some(libc::EPROTONOSUPPORT));
     }
 
+    fn socket_that_was_made_is_bound_and_listens(io, cx) {
+        let fd = cx.run(io.socket(Domain::Inet, SocketKind::STREAM, 0)).expect("socket");
+        let token = SocketFd::<Tcp>::from(fd.as_fd());
+        token.bind(ANY_PORT).expect("bind");
+        let again = token.bind(ANY_PORT).expect_err("it has an address");
+        assert_eq!(again.kind(), ErrorKind::InvalidInput);
+        token.listen(8).expect("listen");
+        assert!(token.is_listening().expect("query"));
+        let connect = TcpStream::connect(io, token.local_endpoint().expect("address"));
+        let (client, (server, _)) = cx.run(when_all((connect, io.accept(&fd)))).expect("both");
+        cx.run(client.send_all("hello")).expect("send");
+        assert_eq!(&cx.run(io.recv_exact(&server, [0; 5])).expect("recv"), b"hello");
+        // Those that wait stay when it is told to take no more.
+        let waits = cx.run(TcpStream::connect(io, token.local_endpoint().expect("address")));
+        token.listen(0).expect("listen");
+        let (server, _) = cx.run(io.accept(&fd)).expect("accept");
+        cx.run(waits.expect("connected").send_all("late")).expect("send");
+        assert_eq!(&cx.run(io.recv_exact(&server, [0; 4])).expect("recv"), b"late");
+        let fd = cx.run(io.socket(Domain::Inet, SocketKind::DATAGRAM, 0)).expect("socket");
+        let error = SocketFd::<Any>::from(fd.as_fd()).listen(1).expect_err("datagrams");
+        assert_eq!(error.raw_os_error(), Some(libc::EOPNOTSUPP));
+    }
+
     fn socket_handles_of_each_kind_talk(io, cx) {
         let (left, right) = UnixStream::pair(io).expect("pair");
         cx.run(left.send_all("stream")).expect("send");
