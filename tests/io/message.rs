@@ -463,26 +463,46 @@ fn send_to_a_full_receiver_stops_whenever_it_is_asked() {
     sender.set_nonblocking(true).expect("set");
     while sender.send_to(b"x", &path).is_ok() {}
     let to = Endpoint::unix(&path).expect("short");
-    for blocking in [false, true] {
-        sender.set_nonblocking(!blocking).expect("set");
-        for turns in (0..40).chain([100, 1_000]) {
-            let ctx = context();
-            let source = StopSource::new();
-            let env = Env::default().with_stop_token(source.token());
-            let probe = Probe::new();
-            let send = ctx.local().send_to(&sender, "y", to);
-            let op = connect_and_start(send, probe.receiver_in(env));
-            (0..turns).for_each(|_| {
-                ctx.run_some().expect("not running");
-            });
-            probe.expect_nothing();
-            source.request_stop();
-            wait_until(soon(), "it has stopped", || {
-                ctx.run_some().expect("not running");
-                probe.count() == 1
-            });
-            drop(op);
-            probe.expect_stopped();
-        }
+    sender.set_nonblocking(false).expect("set");
+    for turns in (0..40).chain([100, 1_000]) {
+        let ctx = context();
+        let source = StopSource::new();
+        let env = Env::default().with_stop_token(source.token());
+        let probe = Probe::new();
+        let send = ctx.local().send_to(&sender, "y", to);
+        let op = connect_and_start(send, probe.receiver_in(env));
+        (0..turns).for_each(|_| {
+            ctx.run_some().expect("not running");
+        });
+        probe.expect_nothing();
+        source.request_stop();
+        wait_until(soon(), "it has stopped", || {
+            ctx.run_some().expect("not running");
+            probe.count() == 1
+        });
+        drop(op);
+        probe.expect_stopped();
     }
+}
+
+#[test]
+fn send_to_a_full_receiver_from_a_nonblocking_socket_would_block() {
+    let dir = temp_dir();
+    let path = dir.path().join("full");
+    let _receiver = UnixDatagram::bind(&path).expect("bind");
+    let sender = UnixDatagram::unbound().expect("socket");
+    sender.set_nonblocking(true).expect("set");
+    while sender.send_to(b"x", &path).is_ok() {}
+    let ctx = context();
+    let to = Endpoint::unix(&path).expect("short");
+    let before = ctx.metrics().submitted;
+    let error = ctx.block_on_local(ctx.local().send_to(&sender, "y", to));
+    assert_eq!(
+        error.expect_err("full").kind(),
+        std::io::ErrorKind::WouldBlock
+    );
+    assert!(
+        ctx.metrics().submitted <= before + 4,
+        "two tries, and no more"
+    );
 }

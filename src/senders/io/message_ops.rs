@@ -30,6 +30,9 @@ pub trait MessageOps: Io {
     ///
     /// `EMSGSIZE` if it is too long for the protocol, and those of the network.
     ///
+    /// It waits for room at a Unix receiver that has none, unless the socket has `O_NONBLOCK` and is not
+    /// connected to that receiver: then the error is `WouldBlock`.
+    ///
     /// # Examples
     ///
     /// ```

@@ -10,7 +10,8 @@
 //!
 //! To poll a Unix socket tells of its own buffer, not of that of a receiver which it is not connected
 //! to. If that one is full, a ring tries again and again, and a cancel that comes meanwhile is lost.
-//! So the first try does not wait, and the next one waits in a worker of the kernel.
+//! So the first try does not wait, and the next one waits in a worker of the kernel. With `O_NONBLOCK`
+//! that does not wait either, and the error is `EAGAIN`.
 //!
 //! # Safety
 //! - INV-OP-2: header, list, address and control bytes lie in the pinned operation, like the buffers
@@ -106,11 +107,18 @@ impl<F: AsFd, C: Outward> Outgoing<F, C> {
 
     fn refused(&mut self, error: &io::Error) -> Option<Progress> {
         let answer = self.options.refused(error);
-        if answer.is_none() && self.asks_first() && error.raw_os_error() == Some(libc::EAGAIN) {
-            self.full = true;
-            return Some(Progress::More);
+        if answer.is_some()
+            || self.to.family() != Domain::Unix
+            || error.raw_os_error() != Some(libc::EAGAIN)
+        {
+            return answer;
         }
-        answer
+        if self.full {
+            // Even the worker does not wait: the socket has `O_NONBLOCK`.
+            return Some(Progress::Done);
+        }
+        self.full = true;
+        Some(Progress::More)
     }
 
     #[inline]
