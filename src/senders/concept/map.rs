@@ -122,23 +122,36 @@ where
         let Self { map, receiver } = self;
         match catch(move || map.map(Outcome::Value(value))) {
             Ok(outcome) => outcome.deliver(receiver),
-            Err(payload) => receiver.set_rarely(Outcome::Panicked(payload)),
+            Err(payload) => receiver.set_panicked(payload),
         }
     }
 
     #[inline]
     fn set_error(self, error: E) {
-        self.set_rarely(Outcome::Error(error));
+        let Self { map, receiver } = self;
+        match catch(move || map.map(Outcome::Error(error))) {
+            Ok(outcome) => outcome.deliver(receiver),
+            Err(payload) => receiver.set_panicked(payload),
+        }
     }
 
     #[inline]
     fn set_stopped(self) {
-        self.set_rarely(Outcome::Stopped);
+        let Self { map, receiver } = self;
+        match catch(move || map.map(Outcome::Stopped)) {
+            Ok(outcome) => outcome.deliver(receiver),
+            Err(payload) => receiver.set_panicked(payload),
+        }
     }
 
     #[inline]
     fn set_panicked(self, payload: Panic) {
-        self.set_rarely(Outcome::Panicked(payload));
+        let Self { map, receiver } = self;
+        let outcome = Outcome::Panicked(payload);
+        match discard(map) {
+            Ok(()) => outcome.deliver(receiver),
+            Err(second) => outcome.replaced_by(second).deliver(receiver),
+        }
     }
 
     #[inline]

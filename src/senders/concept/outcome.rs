@@ -58,7 +58,9 @@ impl<V, E> Outcome<V, E> {
     pub fn deliver(self, receiver: impl Receiver<V, E>) {
         match self {
             Self::Value(value) => receiver.set_value(value),
-            other => receiver.set_rarely(other),
+            Self::Error(error) => receiver.set_error(error),
+            Self::Stopped => receiver.set_stopped(),
+            Self::Panicked(payload) => receiver.set_panicked(payload),
         }
     }
 
@@ -103,7 +105,7 @@ impl<V, E> Outcome<V, E> {
     pub(crate) fn finish<T>(self, receiver: impl Receiver<V, E>, rest: T) {
         match discard(rest) {
             Ok(()) => self.deliver(receiver),
-            Err(payload) => receiver.set_rarely(self.replaced_by(payload)),
+            Err(payload) => self.replaced_by(payload).deliver(receiver),
         }
     }
 }

@@ -50,17 +50,29 @@ macro_rules! child_receiver {
 
             #[inline]
             fn set_error(self, error: <M::$Child as Sender>::Error) {
-                self.set_rarely(Outcome::Error(error));
+                if M::LOOPS {
+                    return self.set_rarely(Outcome::Error(error));
+                }
+                // SAFETY: as in `set_value`.
+                unsafe { ScriptOp::$completed::<false>(self.parent, Outcome::Error(error)) }
             }
 
             #[inline]
             fn set_stopped(self) {
-                self.set_rarely(Outcome::Stopped);
+                if M::LOOPS {
+                    return self.set_rarely(Outcome::Stopped);
+                }
+                // SAFETY: as in `set_value`.
+                unsafe { ScriptOp::$completed::<false>(self.parent, Outcome::Stopped) }
             }
 
             #[inline]
             fn set_panicked(self, payload: Panic) {
-                self.set_rarely(Outcome::Panicked(payload));
+                if M::LOOPS {
+                    return self.set_rarely(Outcome::Panicked(payload));
+                }
+                // SAFETY: as in `set_value`.
+                unsafe { ScriptOp::$completed::<false>(self.parent, Outcome::Panicked(payload)) }
             }
 
             #[cold]
