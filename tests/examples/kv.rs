@@ -165,7 +165,7 @@ fn kv_keys_that_nobody_looks_at_expire() {
 #[test]
 fn kv_connections_that_are_reset_are_forgotten() {
     let server = Server::start("kv", &[]);
-    let before = server.files();
+    let before = server.sockets();
     let pings = b"PING\r\n".repeat(1_000);
     for n in 0..40 {
         let client = server.connect();
@@ -173,7 +173,9 @@ fn kv_connections_that_are_reset_are_forgotten() {
         (&client).write_all(part).expect("it takes bytes");
         reset(client);
     }
-    wait_until(soon(), "no descriptor is left", || server.files() == before);
+    wait_until(soon(), "no connection is left", || {
+        server.sockets() == before
+    });
     server.end();
 }
 

@@ -175,6 +175,15 @@ impl Server {
         files.expect("it runs").count()
     }
 
+    /// How many of them are sockets. Other ones may still come while its threads begin.
+    pub(crate) fn sockets(&self) -> usize {
+        let files = fs::read_dir(format!("/proc/{}/fd", self.child.id())).expect("it runs");
+        files
+            .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
     /// How many bytes of memory it uses.
     pub(crate) fn memory(&self) -> usize {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
