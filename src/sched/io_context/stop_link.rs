@@ -263,7 +263,7 @@ impl<B: Backend> StopLink<B> {
         }
     }
 
-    /// Whether the node is on its way to the loop, or would be if `disarm` had not said so.
+    /// Whether the loop has taken the node that was on its way.
     ///
     /// # Safety
     ///
