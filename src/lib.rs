@@ -212,6 +212,7 @@ mod sync;
 mod tokens;
 mod util;
 
+pub use backend::report::{BackendKind, BackendReport};
 pub use backend::{Backend, DefaultBackend};
 pub use sched::executor::{ExecutorOp, ExecutorSchedule, ExecutorScheduler};
 pub use sched::inline::Inline;
@@ -335,11 +336,14 @@ pub mod adaptor {
 
 /// The interface between an I/O context and a kernel: for backends of your own.
 pub mod backends {
+    pub use crate::backend::clock::VirtualClock;
+    pub use crate::backend::event::{EventFd, EventWaker};
     pub use crate::backend::options::Options;
+    pub use crate::backend::report::{BackendKind, BackendReport, ParseBackendError, Refusal};
     pub use crate::backend::request::{CURRENT_POSITION, OpenHow, Request, TRANSFER_MAX};
     pub use crate::backend::slot::{Completion, CompletionSlot};
-    pub use crate::backend::uring::{Uring, UringWaker};
-    pub use crate::backend::{Backend, Counters, Wait, Wake};
+    pub use crate::backend::uring::Uring;
+    pub use crate::backend::{Backend, Counters, NestedBackend, Wait, Wake};
 }
 
 /// The types of an I/O context's senders and operations: for naming them, and for operations of

@@ -1,8 +1,10 @@
-//! The header that every I/O operation begins with: how a backend finds its way back to it.
+//! The beginning of every I/O operation: how a backend finds its way back to it.
 //!
 //! # Safety
-//! INV-SLOT-1 and INV-SLOT-2 of the module above; INV-SLOT-3: a handler is called with the slot that
-//! holds it, so the handler may cast the pointer back to the operation that begins with the slot.
+//! INV-SLOT-1 and INV-SLOT-2 of the module above; INV-SLOT-3: a handler is called with the header
+//! that names it, so the handler may cast the pointer back to the operation that begins with the
+//! slot; INV-SLOT-4: a slot is its header and then the backend's storage, whatever that is, so that
+//! slots with storage of one alignment begin alike.
 
 #![expect(
     unsafe_code,
@@ -15,7 +17,6 @@ use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use super::Backend;
 use super::request::Request;
 use crate::util::list::Links;
 
@@ -28,46 +29,69 @@ pub struct Completion {
     pub flags: u32,
 }
 
-/// How an operation is reached through its slot.
-pub(crate) struct SlotTable<B: Backend> {
-    /// The final completion of the request.
-    pub(crate) complete: unsafe fn(NonNull<CompletionSlot<B>>, Completion),
-    /// The request again, for a slot that waited for room.
-    pub(crate) request: unsafe fn(NonNull<CompletionSlot<B>>) -> Request,
-    /// A slot that waited for room is at the kernel now.
-    pub(crate) started: unsafe fn(NonNull<CompletionSlot<B>>),
-    /// The context ends: the operation, waiting for room or at the kernel, should end early.
-    pub(crate) cancel: unsafe fn(NonNull<CompletionSlot<B>>),
+impl Completion {
+    /// A completion without flags.
+    #[must_use]
+    pub const fn new(result: i32) -> Self {
+        Self { result, flags: 0 }
+    }
 }
 
-/// The intrusive header of an I/O operation.
-///
-/// The context links it into its lists, the backend keeps its address as the identity of the
-/// request, and stores what it needs in [`storage`](CompletionSlot::storage).
+/// How an operation is reached through its slot.
+pub(crate) struct SlotTable {
+    /// The final completion of the request.
+    pub(crate) complete: unsafe fn(NonNull<SlotHeader>, Completion),
+    /// The request again, for a slot that waited for room.
+    pub(crate) request: unsafe fn(NonNull<SlotHeader>) -> Request,
+    /// A slot that waited for room is at the kernel now.
+    pub(crate) started: unsafe fn(NonNull<SlotHeader>),
+    /// The context ends: the operation, waiting for room or at the kernel, should end early.
+    pub(crate) cancel: unsafe fn(NonNull<SlotHeader>),
+}
+
+/// What the context knows of a slot.
 #[repr(C)] // The links come first: their address is the address of the slot.
-pub struct CompletionSlot<B: Backend> {
+pub(crate) struct SlotHeader {
     /// Written when the slot is put into a list.
     links: UnsafeCell<MaybeUninit<Links>>,
-    pub(crate) table: &'static SlotTable<B>,
-    storage: UnsafeCell<B::Slot>,
+    pub(crate) table: &'static SlotTable,
+}
+
+/// The intrusive beginning of an I/O operation.
+///
+/// The context links it into its lists, and the backend keeps its address as the identity of the
+/// request, with `S`, its [`Backend::Slot`](super::Backend::Slot), as its own [`storage`](Self::storage).
+#[repr(C)] // INV-SLOT-4
+pub struct CompletionSlot<S> {
+    header: SlotHeader,
+    storage: UnsafeCell<MaybeUninit<S>>,
     _pinned: PhantomPinned,
 }
 
-impl<B: Backend> CompletionSlot<B> {
+impl<S> CompletionSlot<S> {
     /// A slot that is not in use.
     #[inline]
-    pub(crate) fn new(table: &'static SlotTable<B>) -> Self {
+    pub(crate) fn new(table: &'static SlotTable) -> Self {
         Self {
-            links: UnsafeCell::new(MaybeUninit::uninit()),
-            table,
-            storage: UnsafeCell::new(B::Slot::default()),
+            header: SlotHeader {
+                links: UnsafeCell::new(MaybeUninit::uninit()),
+                table,
+            },
+            storage: UnsafeCell::new(MaybeUninit::uninit()),
             _pinned: PhantomPinned,
         }
     }
 
-    /// Where the backend's storage is; the backend's own while the slot is in use.
-    pub const fn storage(&self) -> *mut B::Slot {
-        self.storage.get()
+    /// Where the storage of the backend is, which is the backend's while the slot is in use. It is
+    /// uninitialised until the backend writes it, and is not dropped.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` is in use: it was submitted, and has not had its final completion.
+    #[inline]
+    pub const unsafe fn storage(slot: NonNull<Self>) -> NonNull<S> {
+        // SAFETY: alive (INV-SLOT-1); the address of a field, with the provenance of the whole.
+        unsafe { NonNull::new_unchecked((&raw mut (*slot.as_ptr()).storage).cast()) }
     }
 
     /// Hands the final completion to the operation, which may be gone afterwards.
@@ -75,15 +99,17 @@ impl<B: Backend> CompletionSlot<B> {
     /// # Safety
     ///
     /// - The request in `slot` was accepted and this is its final completion (INV-SLOT-2).
-    /// - The caller is on the context's thread and holds no borrow of the slot.
+    /// - The caller is [`Backend::reap`](super::Backend::reap), and holds no borrow of the slot.
     #[inline]
     pub unsafe fn complete(slot: NonNull<Self>, completion: Completion) {
-        // SAFETY: the slot is alive until its final completion (INV-SLOT-1), which this is.
-        unsafe { ((*slot.as_ptr()).table.complete)(slot, completion) }
+        let header: NonNull<SlotHeader> = slot.cast();
+        // SAFETY: the slot is alive until its final completion (INV-SLOT-1), which this is; the header
+        //         is its first field.
+        unsafe { ((*header.as_ptr()).table.complete)(header, completion) }
     }
 }
 
-impl<B: Backend> fmt::Debug for CompletionSlot<B> {
+impl<S> fmt::Debug for CompletionSlot<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletionSlot").finish_non_exhaustive()
     }

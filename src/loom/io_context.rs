@@ -7,7 +7,6 @@
 
 use std::cell::Cell;
 use std::io;
-use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -17,7 +16,7 @@ use loom::thread;
 use crate::backend::options::Options;
 use crate::backend::request::Request;
 use crate::backend::slot::{Completion, CompletionSlot};
-use crate::backend::{Backend, Counters, Wait, Wake};
+use crate::backend::{Backend, Wait, Wake};
 use crate::sched::executor::ExecutorScheduler;
 use crate::sched::io_context::io_sender::IoSender;
 use crate::sched::io_context::op::{Ending, Kind};
@@ -50,8 +49,8 @@ impl Wake for Waker {
 /// A kernel in which reads wait until they are cancelled, and NOPs end at once.
 struct Model {
     bell: Arc<Bell>,
-    waiting: Cell<Option<NonNull<CompletionSlot<Self>>>>,
-    over: Cell<Option<(NonNull<CompletionSlot<Self>>, i32)>>,
+    waiting: Cell<Option<NonNull<CompletionSlot<()>>>>,
+    over: Cell<Option<(NonNull<CompletionSlot<()>>, i32)>>,
 }
 
 // SAFETY: each request ends once, in `reap`; the one slot is forgotten before its handler runs.
@@ -74,7 +73,7 @@ unsafe impl Backend for Model {
         Waker(Arc::clone(&self.bell))
     }
 
-    unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
+    unsafe fn submit(&self, slot: NonNull<CompletionSlot<()>>, request: Request) -> bool {
         match request {
             Request::Nop => self.over.set(Some((slot, 0))),
             _ => self.waiting.set(Some(slot)),
@@ -82,7 +81,7 @@ unsafe impl Backend for Model {
         true
     }
 
-    unsafe fn cancel(&self, slot: NonNull<CompletionSlot<Self>>) -> bool {
+    unsafe fn cancel(&self, slot: NonNull<CompletionSlot<()>>) -> bool {
         assert_eq!(
             self.waiting.take(),
             Some(slot),
@@ -120,26 +119,10 @@ unsafe impl Backend for Model {
         false
     }
 
-    fn has_unsubmitted(&self) -> bool {
-        false
-    }
-
     fn await_wakes(&self, count: u64) {
         while self.bell.rung.load(loom::sync::atomic::Ordering::Acquire) < count {
             thread::yield_now();
         }
-    }
-
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        unreachable!("no other loop in a model")
-    }
-
-    fn quiet(&self) {}
-
-    fn alert(&self, _: Option<Duration>) {}
-
-    fn counters(&self) -> Counters {
-        Counters::default()
     }
 }
 

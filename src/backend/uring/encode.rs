@@ -7,7 +7,6 @@ use std::ptr::NonNull;
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
 
-use super::Uring;
 use crate::abort::abort;
 use crate::backend::request::Request;
 use crate::backend::slot::CompletionSlot;
@@ -202,7 +201,7 @@ fn encode_path(request: Request) -> squeue::Entry {
 
 /// What identifies the request of this slot.
 #[inline]
-pub(super) fn user_data(slot: NonNull<CompletionSlot<Uring>>) -> u64 {
+pub(super) fn user_data(slot: NonNull<CompletionSlot<()>>) -> u64 {
     slot.as_ptr().expose_provenance() as u64
 }
 

@@ -43,16 +43,14 @@
 )]
 
 mod encode;
-mod nest;
 mod setup;
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
 use std::fmt;
 use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr::NonNull;
-use std::sync::Arc;
 use std::time::Duration;
 
 use io_uring::types::{SubmitArgs, Timespec};
@@ -60,13 +58,15 @@ use io_uring::{
     CompletionQueue, EnterFlags, IoUring, SubmissionQueue, Submitter, opcode, squeue, types,
 };
 
+use super::event::{EventFd, EventWaker};
+use super::nest::Nest;
 use super::options::Options;
+use super::report::{BackendKind, BackendReport};
 use super::request::Request;
 use super::slot::{Completion, CompletionSlot};
-use super::{Backend, Counters, Wait, Wake};
+use super::{Backend, Counters, NestedBackend, Wait};
 use crate::abort::abort;
 use encode::{user_data, user_data_address};
-use nest::Nest;
 
 /// `user_data` of cancels: their completions are ignored.
 const CANCEL: u64 = 1;
@@ -81,7 +81,7 @@ pub struct Uring {
     queues: ManuallyDrop<UnsafeCell<Queues>>,
     submitter: Submitter<'static>,
     ring: NonNull<IoUring>,
-    event: Arc<OwnedFd>,
+    event: EventFd,
     /// The poll on the eventfd is under way.
     armed: Cell<bool>,
     sqpoll: bool,
@@ -91,8 +91,6 @@ pub struct Uring {
     tells: bool,
     /// Completions that were reaped.
     reaped: Cell<u64>,
-    /// Wake-ups that were taken out of the eventfd.
-    wakes_seen: Cell<u64>,
     setup: setup::Setup,
     /// See [`setup::write_flags`].
     write_flags: i32,
@@ -104,22 +102,6 @@ pub struct Uring {
 struct Queues {
     submission: SubmissionQueue<'static>,
     completion: CompletionQueue<'static>,
-}
-
-/// Writes to the eventfd of a [`Uring`], which stays open as long as either of them needs it.
-#[derive(Debug)]
-pub struct UringWaker {
-    event: Arc<OwnedFd>,
-}
-
-impl Wake for UringWaker {
-    fn wake(&self) {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: the buffer is 8 bytes, and the eventfd is open: it is ours too. A full counter
-        //         (EAGAIN) means that the owner is awake, which is all we want. The owner may free
-        //         this waker once it has counted the wake-up; nothing is touched after the call.
-        unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-    }
 }
 
 impl Uring {
@@ -228,7 +210,7 @@ impl Uring {
     /// Polls the eventfd, so that a wake-up ends a sleep in `enter`; whether that is so.
     fn arm(&self) -> bool {
         if !self.armed.get() {
-            let poll = opcode::PollAdd::new(types::Fd(self.event.as_raw_fd()), POLLIN)
+            let poll = opcode::PollAdd::new(types::Fd(self.event.as_fd().as_raw_fd()), POLLIN)
                 .multi(true)
                 .build()
                 .user_data(WAKE);
@@ -252,23 +234,13 @@ impl Uring {
             _ => -1,
         };
         let mut poll = libc::pollfd {
-            fd: self.event.as_raw_fd(),
+            fd: self.event.as_fd().as_raw_fd(),
             events: libc::POLLIN,
             revents: 0,
         };
-        let mut value = [0_u8; 8];
-        // SAFETY: one pollfd, and 8 bytes for the counter of the eventfd.
-        unsafe {
-            if libc::poll(&raw mut poll, 1, timeout) == 1
-                && libc::read(
-                    self.event.as_raw_fd(),
-                    value.as_mut_ptr().cast(),
-                    value.len(),
-                ) == 8
-            {
-                self.wakes_seen
-                    .set(self.wakes_seen.get() + u64::from_ne_bytes(value));
-            }
+        // SAFETY: one pollfd.
+        if unsafe { libc::poll(&raw mut poll, 1, timeout) } == 1 {
+            self.event.take();
         }
     }
 }
@@ -289,11 +261,11 @@ fn is_passing(error: &io::Error) -> bool {
 //         once; requests are one-shot. The kernel does not use entry, slot or memory after that.
 unsafe impl Backend for Uring {
     type Slot = ();
-    type Waker = UringWaker;
+    type Waker = EventWaker;
 
     fn new(options: &Options) -> io::Result<Self> {
         let (ring, setup) = setup::build(options)?;
-        let event = Arc::new(setup::eventfd()?);
+        let event = EventFd::new()?;
         let ring = NonNull::from(Box::leak(Box::new(ring)));
         // SAFETY: the ring is on the heap and freed in `drop`, after the views (INV-RING-1); these
         //         are the only views.
@@ -317,7 +289,6 @@ unsafe impl Backend for Uring {
             iopoll: options.iopoll,
             tells: setup.sets_flag() && !options.iopoll,
             reaped: Cell::new(0),
-            wakes_seen: Cell::new(0),
             setup,
             write_flags: setup::write_flags(),
             counters: Cell::new(Counters::default()),
@@ -325,18 +296,16 @@ unsafe impl Backend for Uring {
         })
     }
 
-    fn waker(&self) -> UringWaker {
-        UringWaker {
-            event: Arc::clone(&self.event),
-        }
+    fn waker(&self) -> EventWaker {
+        self.event.waker()
     }
 
     #[inline(always)]
-    unsafe fn submit(&self, slot: NonNull<CompletionSlot<Self>>, request: Request) -> bool {
+    unsafe fn submit(&self, slot: NonNull<CompletionSlot<()>>, request: Request) -> bool {
         self.push(&encode::encode(request, self.write_flags).user_data(user_data(slot)))
     }
 
-    unsafe fn cancel(&self, slot: NonNull<CompletionSlot<Self>>) -> bool {
+    unsafe fn cancel(&self, slot: NonNull<CompletionSlot<()>>) -> bool {
         let entry = opcode::AsyncCancel::new(user_data(slot))
             .build()
             .user_data(CANCEL);
@@ -397,7 +366,7 @@ unsafe impl Backend for Uring {
             };
             let user_data = entry.user_data();
             if user_data >= SLOT_MIN {
-                let slot: *mut CompletionSlot<Self> =
+                let slot: *mut CompletionSlot<()> =
                     std::ptr::with_exposed_provenance_mut(user_data_address(user_data));
                 // SAFETY: the address is that of a slot in flight (INV-RING-2), whose one
                 //         completion this is; no view of the queues is in use.
@@ -439,33 +408,29 @@ unsafe impl Backend for Uring {
     }
 
     fn await_wakes(&self, count: u64) {
-        let mut seen = self.wakes_seen.get();
-        while seen < count {
-            let mut poll = libc::pollfd {
-                fd: self.event.as_raw_fd(),
-                events: libc::POLLIN,
-                revents: 0,
-            };
-            let mut value = [0_u8; 8];
-            // SAFETY: one pollfd, and 8 bytes for the counter of the eventfd.
-            let read = unsafe {
-                libc::poll(&raw mut poll, 1, -1);
-                libc::read(
-                    self.event.as_raw_fd(),
-                    value.as_mut_ptr().cast(),
-                    value.len(),
-                )
-            };
-            if read == 8 {
-                seen += u64::from_ne_bytes(value);
-            }
-        }
+        self.event.await_wakes(count);
     }
 
+    fn counters(&self) -> Counters {
+        self.counters.get()
+    }
+
+    fn report(&self) -> BackendReport {
+        BackendReport::new(BackendKind::Uring, self.setup.to_string())
+    }
+}
+
+impl NestedBackend for Uring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let nest = self
-            .nest
-            .get_or_init(|| Nest::new(&self.submitter, self.event.as_fd()).ok());
+        let nest = self.nest.get_or_init(|| {
+            let nest = Nest::new(&[self.event.as_fd()]).ok()?;
+            // The ring's own descriptor does not wake a sleeper when completions are deferred to the
+            // ring's thread (`DEFER_TASKRUN`): it is readable then, but nobody is told. A registered
+            // eventfd is told, since Linux 6.1.
+            let event = nest.event().as_raw_fd();
+            self.submitter.register_eventfd(event).ok()?;
+            Some(nest)
+        });
         if let Some(nest) = nest {
             return nest.as_fd();
         }
@@ -476,8 +441,7 @@ unsafe impl Backend for Uring {
     fn quiet(&self) {
         if let Some(Some(nest)) = self.nest.get() {
             nest.quiet();
-            let wakes = nest::take(self.event.as_fd());
-            self.wakes_seen.set(self.wakes_seen.get() + wakes);
+            self.event.take();
         }
     }
 
@@ -490,10 +454,6 @@ unsafe impl Backend for Uring {
         } else if let Some(left) = left {
             nest.set_timer(left);
         }
-    }
-
-    fn counters(&self) -> Counters {
-        self.counters.get()
     }
 }
 
@@ -512,7 +472,7 @@ impl Drop for Uring {
 
 impl AsFd for Uring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        Backend::as_fd(self)
+        NestedBackend::as_fd(self)
     }
 }
 

@@ -11,14 +11,14 @@
 //! | `Plain` | none | 5.11 |
 //!
 //! # Safety
-//! System calls on descriptors that are owned here.
+//! System calls with memory of the caller's frame.
 
-#![expect(unsafe_code, reason = "eventfd(2), and pushing a NOP")]
+#![expect(unsafe_code, reason = "uname(2), and pushing a NOP")]
 
 use std::ffi::CStr;
+use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd};
 
 use io_uring::{Builder, IoUring, opcode};
 
@@ -35,13 +35,35 @@ pub(crate) enum Step {
 
 /// What was reached.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "printed through Debug in reports")]
 pub(crate) struct Setup {
     step: Step,
     entries: u32,
     completion_entries: u32,
     sqpoll: bool,
     iopoll: bool,
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let flags = match self.step {
+            Step::Deferred => "completions deferred to the loop, no index array",
+            Step::DeferredArray => "completions deferred to the loop",
+            Step::Cooperative => "completions when the loop enters the kernel",
+            Step::Plain => "no flags",
+        };
+        write!(
+            f,
+            "{} submission and {} completion entries, {flags}",
+            self.entries, self.completion_entries
+        )?;
+        if self.sqpoll {
+            f.write_str(", a kernel thread submits")?;
+        }
+        if self.iopoll {
+            f.write_str(", devices are polled")?;
+        }
+        Ok(())
+    }
 }
 
 impl Setup {
@@ -200,19 +222,6 @@ fn release() -> Option<(u32, u32)> {
 fn parse_release(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
-}
-
-/// The eventfd through which other threads wake the loop.
-pub(crate) fn eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: no memory is passed; the descriptor is new and ours.
-    unsafe {
-        let fd = libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK);
-        if fd < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(OwnedFd::from_raw_fd(fd))
-        }
-    }
 }
 
 #[cfg(all(test, not(loom)))]

@@ -12,6 +12,8 @@
 use std::mem::MaybeUninit;
 use std::time::Instant;
 
+use crate::backend::clock::VirtualClock;
+
 const NANOS_PER_SEC: u64 = 1_000_000_000;
 
 /// A clock that began when it was made. It never goes back.
@@ -21,22 +23,36 @@ pub(super) struct Clock {
     /// The kernel's clock at `epoch`, or a little later: so [`now`](Clock::now) is never ahead of
     /// [`ticks_of`](Clock::ticks_of) the same point, and no timer fires early.
     zero: u64,
+    /// Says the time instead of the kernel.
+    instead: Option<VirtualClock>,
 }
 
 impl Clock {
-    /// A clock that begins now.
-    pub(super) fn new() -> Self {
+    /// A clock that begins now; from then on `instead` says the time, if there is one.
+    pub(super) fn new(instead: Option<VirtualClock>) -> Self {
         let epoch = Instant::now();
         Self {
             epoch,
             zero: monotonic(),
+            instead,
         }
     }
 
     /// The time.
     #[inline]
     pub(super) fn now(&self) -> u64 {
-        monotonic().wrapping_sub(self.zero)
+        match &self.instead {
+            None => monotonic().wrapping_sub(self.zero),
+            Some(clock) => clock.nanos(),
+        }
+    }
+
+    /// The time as a point, from which deadlines are counted.
+    pub(super) fn instant(&self) -> Instant {
+        match &self.instead {
+            None => Instant::now(),
+            Some(clock) => self.epoch + clock.now(),
+        }
     }
 
     /// A point in time; one before the beginning is the beginning.
@@ -65,11 +81,11 @@ fn monotonic() -> u64 {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::Clock;
+    use super::{Clock, VirtualClock};
 
     #[test]
     fn clock_agrees_with_instants_and_is_not_ahead() {
-        let clock = Clock::new();
+        let clock = Clock::new(None);
         let mut last = 0;
         for _ in 0..1_000 {
             let before = clock.now();
@@ -82,5 +98,17 @@ mod tests {
         let earlier = Instant::now().checked_sub(Duration::from_millis(1));
         let past = earlier.and_then(|at| at.checked_sub(Duration::from_secs(1)));
         assert_eq!(past.map_or(0, |at| clock.ticks_of(at)), 0);
+    }
+
+    #[test]
+    fn clock_of_a_backend_stands_still_until_it_is_moved() {
+        let time = VirtualClock::new();
+        let clock = Clock::new(Some(time.clone()));
+        let start = clock.instant();
+        assert_eq!(clock.now(), 0);
+        time.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), 1_000_000_000);
+        assert_eq!(clock.instant() - start, Duration::from_secs(1));
+        assert_eq!(clock.ticks_of(clock.instant()), 1_000_000_000);
     }
 }

@@ -29,13 +29,13 @@
 
 use std::cell::Cell;
 use std::ptr::NonNull;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::metrics::Metrics;
 use crate::backend::options::Options;
 use crate::backend::request::Request;
-use crate::backend::slot::CompletionSlot;
+use crate::backend::slot::SlotHeader;
 use crate::backend::{Backend, Wake};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::util::inbox::Inbox;
@@ -70,8 +70,8 @@ pub struct Core<B: Backend> {
     pub(super) cancels: List,
     pub(super) spin: AdaptiveSpin,
     pub(super) wakes_owed: Cell<u64>,
-    /// Another loop watches the backend's descriptor.
-    pub(super) nested: Cell<bool>,
+    /// Another loop watches the backend's descriptor: what tells the backend.
+    pub(super) nested: Cell<Option<Nesting<B>>>,
     /// The inbox was told that we sleep, because another loop waits for us.
     pub(super) nested_asleep: Cell<bool>,
     /// What keeps operations from going straight to the kernel: bits of [`hurdle`].
@@ -80,6 +80,20 @@ pub struct Core<B: Backend> {
     pub(super) driven: Cell<bool>,
     pub(super) metrics: Metrics,
 }
+
+/// How a backend is told that another loop waits for it.
+pub(super) struct Nesting<B> {
+    pub(super) quiet: fn(&B),
+    pub(super) alert: fn(&B, Option<Duration>),
+}
+
+impl<B> Clone for Nesting<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B> Copy for Nesting<B> {}
 
 /// What may keep an operation from going straight to the kernel. Usually nothing does, and one look at
 /// all of them says so.
@@ -117,6 +131,7 @@ impl<B: Backend> Core<B> {
     }
 
     fn new(options: Options, backend: B) -> Self {
+        let clock = Clock::new(backend.clock());
         let limit = match options.in_flight_limit {
             usize::MAX => 0,
             _ => hurdle::LIMIT,
@@ -131,7 +146,7 @@ impl<B: Backend> Core<B> {
             ready: LocalQueue::new(),
             incoming: LocalQueue::new(),
             timers: TimerWheel::new(),
-            clock: Clock::new(),
+            clock,
             in_flight: List::new(),
             homes: List::new(),
             in_flight_count: Cell::new(0),
@@ -139,7 +154,7 @@ impl<B: Backend> Core<B> {
             cancels: List::new(),
             spin: AdaptiveSpin::new(),
             wakes_owed: Cell::new(0),
-            nested: Cell::new(false),
+            nested: Cell::new(None),
             nested_asleep: Cell::new(false),
             hurdles: Cell::new(hurdle::OUTSIDE | limit),
             driven: Cell::new(false),
@@ -278,6 +293,11 @@ impl<B: Backend> Core<B> {
         self.clock.now()
     }
 
+    /// The same as a point in time.
+    pub(crate) fn instant(&self) -> Instant {
+        self.clock.instant()
+    }
+
     /// A point in time on the loop's clock; one before its beginning is its beginning.
     #[inline]
     pub(crate) fn to_ticks(&self, at: Instant) -> u64 {
@@ -291,13 +311,9 @@ impl<B: Backend> Core<B> {
     ///
     /// - Owner thread, and [`is_clear`](Self::is_clear) says so. `slot` and what `request` names keep INV-SLOT-1 from now on.
     #[inline(always)]
-    pub(super) unsafe fn submit_clear(
-        &self,
-        slot: NonNull<CompletionSlot<B>>,
-        request: Request,
-    ) -> bool {
+    pub(super) unsafe fn submit_clear(&self, slot: NonNull<SlotHeader>, request: Request) -> bool {
         // SAFETY: the contract is the same.
-        let there = unsafe { self.backend.submit(slot, request) };
+        let there = unsafe { self.backend.submit(slot.cast(), request) };
         if there {
             self.in_flight_count.set(self.in_flight_count.get() + 1);
         }
@@ -313,13 +329,13 @@ impl<B: Backend> Core<B> {
     #[cold]
     pub(super) unsafe fn submit_or_wait(
         &self,
-        slot: NonNull<CompletionSlot<B>>,
+        slot: NonNull<SlotHeader>,
         request: Request,
     ) -> bool {
         // SAFETY: the contract is the same.
         let there = self.backlog.is_empty()
             && self.has_room()
-            && unsafe { self.backend.submit(slot, request) };
+            && unsafe { self.backend.submit(slot.cast(), request) };
         if there {
             self.in_flight_count.set(self.in_flight_count.get() + 1);
         } else {
@@ -342,7 +358,7 @@ impl<B: Backend> Core<B> {
     /// - Owner thread; `slot` was submitted and is at the kernel; `listed` says whether it is in a
     ///   list.
     #[inline]
-    pub(super) unsafe fn completed(slot: NonNull<CompletionSlot<B>>, listed: bool) {
+    pub(super) unsafe fn completed(slot: NonNull<SlotHeader>, listed: bool) {
         if listed {
             // SAFETY: it is in a list (contract).
             unsafe { List::remove(slot.cast()) };
@@ -362,7 +378,7 @@ impl<B: Backend> Core<B> {
     /// # Safety
     ///
     /// - Owner thread; `slot` is in the backlog.
-    pub(super) unsafe fn leave_backlog(&self, slot: NonNull<CompletionSlot<B>>) {
+    pub(super) unsafe fn leave_backlog(&self, slot: NonNull<SlotHeader>) {
         // SAFETY: it is there (contract).
         unsafe { List::remove(slot.cast()) };
         self.set_hurdle(hurdle::BACKLOG, !self.backlog.is_empty());

@@ -103,6 +103,12 @@ impl<'ctx, B: Backend> IoScheduler<'ctx, B> {
         Hop::new(self)
     }
 
+    /// The time on the context's clock; see [`IoContext::now`](crate::IoContext::now).
+    #[must_use]
+    pub fn now(self) -> Instant {
+        self.core.instant()
+    }
+
     /// Asks the context to stop; see [`IoContext::request_stop`](crate::IoContext::request_stop).
     pub fn request_stop(self) -> bool {
         self.core.request_stop()
@@ -120,6 +126,12 @@ impl<'ctx, B: Backend> LocalIoScheduler<'ctx, B> {
     /// A sender that lets the loop handle what else is ready, then completes, without the kernel.
     pub const fn yield_now(self) -> Hop<Self> {
         Hop::new(self)
+    }
+
+    /// The time on the context's clock; see [`IoContext::now`](crate::IoContext::now).
+    #[must_use]
+    pub fn now(self) -> Instant {
+        self.core.instant()
     }
 
     /// The handle for other threads.

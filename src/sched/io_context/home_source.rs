@@ -38,7 +38,7 @@ pub(super) struct HomeSource<B: Backend> {
     in_flight: List,
     /// In the core's list of home sources.
     links: Links,
-    link: StopLink<B>,
+    link: StopLink,
 }
 
 impl<B: Backend> HomeSource<B> {
@@ -102,7 +102,7 @@ impl<B: Backend> HomeSource<B> {
                 .core()
                 .homes
                 .push_back(this.byte_add(offset_of!(Self, links)).cast());
-            let link: NonNull<StopLink<B>> = this.byte_add(offset_of!(Self, link)).cast();
+            let link: NonNull<StopLink> = this.byte_add(offset_of!(Self, link)).cast();
             StopLink::arm(link, this.as_ref().source.token().erase());
         }
     }
@@ -116,7 +116,7 @@ impl<B: Backend> HomeSource<B> {
         // SAFETY: open, so alive and in the list of its core.
         unsafe {
             debug_assert!(this.as_ref().in_flight.is_empty(), "nothing is in flight");
-            let link: NonNull<StopLink<B>> = this.byte_add(offset_of!(Self, link)).cast();
+            let link: NonNull<StopLink> = this.byte_add(offset_of!(Self, link)).cast();
             if StopLink::disarm(link) {
                 this.as_ref()
                     .core()

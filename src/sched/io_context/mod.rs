@@ -34,6 +34,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::ptr::NonNull;
+use std::time::Instant;
 
 pub use builder::IoContextBuilder;
 pub use shutdown::ShutdownReport;
@@ -41,7 +42,8 @@ pub use shutdown::ShutdownReport;
 use self::core::Core;
 use self::handle::{IoScheduler, LocalIoScheduler};
 use self::metrics::MetricsSnapshot;
-use crate::backend::{Backend, DefaultBackend};
+use crate::backend::report::BackendReport;
+use crate::backend::{Backend, DefaultBackend, NestedBackend};
 use crate::senders::concept::env::Env;
 use crate::senders::concept::local::{LocalSender, SendSender};
 use crate::senders::consumer::wait::{Home, wait_for};
@@ -255,6 +257,18 @@ impl<B: Backend> IoContext<B> {
         self.core.accept_again();
     }
 
+    /// Which backend the context runs on, and which were refused before it and why.
+    pub fn backend_report(&self) -> BackendReport {
+        self.core.backend.report()
+    }
+
+    /// The time on the context's clock, from which deadlines are counted. On a simulator it is virtual;
+    /// otherwise it is [`Instant::now`].
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.core.instant()
+    }
+
     /// What the context has counted so far.
     #[must_use]
     pub fn metrics(&self) -> MetricsSnapshot {
@@ -262,7 +276,7 @@ impl<B: Backend> IoContext<B> {
     }
 }
 
-impl<B: Backend> AsFd for IoContext<B> {
+impl<B: NestedBackend> AsFd for IoContext<B> {
     /// A descriptor that is readable when [`run_some`](IoContext::run_some) would make progress, for
     /// use in another loop. Call `run_some` after taking the descriptor, after starting work, and
     /// before each wait. It may be readable once in vain. The first call makes three descriptors.

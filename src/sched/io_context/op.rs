@@ -67,7 +67,8 @@ use super::handle::Io;
 pub use super::kind::{Ending, Kind, Progress};
 use super::stop_link::{Listener, StopLink};
 use crate::abort::abort;
-use crate::backend::slot::{CompletionSlot, SlotTable};
+use crate::backend::Backend;
+use crate::backend::slot::{CompletionSlot, SlotHeader, SlotTable};
 use crate::senders::concept::panic::Panic;
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::stop::RawToken;
@@ -101,13 +102,16 @@ struct Progressing {
     _spare: u8,
 }
 
+/// What the backend stores in an operation.
+type SlotOf<H> = <<H as Io>::Backend as Backend>::Slot;
+
 /// How often one result that asks for a retry is retried at once, before it counts as an error.
 const RETRIES_MAX: u8 = 32;
 
 /// The operation state of [`IoSender`](super::io_sender::IoSender).
 #[repr(C)] // The slot comes first: its address is the address of the operation (INV-SLOT-3).
 pub struct IoOp<H: Io, K, R> {
-    slot: CompletionSlot<H::Backend>,
+    slot: CompletionSlot<SlotOf<H>>,
     now: Progressing,
     handle: H,
     kind: UnsafeCell<ManuallyDrop<K>>,
@@ -118,14 +122,14 @@ pub struct IoOp<H: Io, K, R> {
     /// Initialised when the operation is queued, in the inbox or as ready.
     node: UnsafeCell<MaybeUninit<Node>>,
     /// Initialised when `listening` is set: an operation that nobody can stop has none.
-    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
+    link: UnsafeCell<MaybeUninit<StopLink>>,
     /// What to complete with, while `PreparedEnded`, `QueuedEnded` or `AwaitsNode`; otherwise uninitialised.
     kept: UnsafeCell<MaybeUninit<Result<Ending, Panic>>>,
     _pinned: PhantomPinned,
 }
 
 impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
-    const TABLE: &'static SlotTable<H::Backend> = &SlotTable {
+    const TABLE: &'static SlotTable = &SlotTable {
         complete: Self::completed,
         request: Self::request_again,
         started: Self::started,
@@ -171,7 +175,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     ///
     /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    unsafe fn of_slot(slot: NonNull<CompletionSlot<H::Backend>>) -> *mut Self {
+    unsafe fn of_slot(slot: NonNull<SlotHeader>) -> *mut Self {
         slot.as_ptr().cast()
     }
 
@@ -181,7 +185,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
+    unsafe fn link(this: *mut Self) -> NonNull<StopLink> {
         // SAFETY: a field of a live operation.
         unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
     }
@@ -237,7 +241,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    unsafe fn slot(this: *mut Self) -> NonNull<CompletionSlot<H::Backend>> {
+    unsafe fn slot(this: *mut Self) -> NonNull<SlotHeader> {
         // SAFETY: the first field, with the provenance of the whole.
         unsafe { NonNull::new_unchecked(this.cast()) }
     }

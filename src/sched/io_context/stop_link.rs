@@ -36,7 +36,7 @@ use std::ptr::NonNull;
 
 use super::core::Core;
 use crate::backend::Backend;
-use crate::backend::slot::CompletionSlot;
+use crate::backend::slot::SlotHeader;
 use crate::senders::stop::{RawCallback, RawToken, deregister, register};
 use crate::sync::atomic::{AtomicU32, Ordering};
 use crate::util::list::{Links, List};
@@ -92,7 +92,7 @@ pub(crate) unsafe trait Listener: Sized {
 
 /// The part of an operation that hears stop requests.
 #[repr(C)] // The callback comes first: its address is the address of the link.
-pub(crate) struct StopLink<B: Backend> {
+pub(crate) struct StopLink {
     callback: RawCallback,
     state: AtomicU32,
     arrived: Cell<bool>,
@@ -105,14 +105,14 @@ pub(crate) struct StopLink<B: Backend> {
     /// Made when the link is put into a list of cancels.
     links: UnsafeCell<MaybeUninit<Links>>,
     /// The slot to cancel; without meaning unless `pending`.
-    slot: Cell<MaybeUninit<NonNull<CompletionSlot<B>>>>,
+    slot: Cell<MaybeUninit<NonNull<SlotHeader>>>,
 }
 
-impl<B: Backend> StopLink<B> {
+impl StopLink {
     /// The link of an `L` that is not armed. `submitting` is whether the operation is going to the
     /// loop through its inbox.
     #[inline]
-    pub(crate) fn new<L: Listener<Backend = B>>(submitting: bool) -> Self {
+    pub(crate) fn new<L: Listener>(submitting: bool) -> Self {
         Self {
             callback: RawCallback::new(Self::requested::<L>),
             state: AtomicU32::new(if submitting { SUBMITTING } else { 0 }),
@@ -206,10 +206,10 @@ impl<B: Backend> StopLink<B> {
     /// # Safety
     ///
     /// - The loop's thread; armed; `slot` is that of the operation, and at the kernel.
-    pub(crate) unsafe fn cancel_later(
+    pub(crate) unsafe fn cancel_later<B: Backend>(
         this: NonNull<Self>,
         core: &Core<B>,
-        slot: NonNull<CompletionSlot<B>>,
+        slot: NonNull<SlotHeader>,
     ) {
         // SAFETY: alive (INV-STOP-1). Links that are not pending are in no list.
         unsafe {
@@ -245,7 +245,7 @@ impl<B: Backend> StopLink<B> {
     /// # Safety
     ///
     /// - In the list of cancels.
-    pub(super) unsafe fn slot(this: NonNull<Self>) -> NonNull<CompletionSlot<B>> {
+    pub(super) unsafe fn slot(this: NonNull<Self>) -> NonNull<SlotHeader> {
         // SAFETY: alive (INV-STOP-1); written when the link was put into the list (contract).
         unsafe { this.as_ref().slot.get().assume_init() }
     }
@@ -278,7 +278,7 @@ impl<B: Backend> StopLink<B> {
     /// # Safety
     ///
     /// - `callback` is that of an armed link of an `L`.
-    unsafe fn requested<L: Listener<Backend = B>>(callback: NonNull<RawCallback>) {
+    unsafe fn requested<L: Listener>(callback: NonNull<RawCallback>) {
         let this: NonNull<Self> = callback.cast();
         // SAFETY: a running callback's link is alive (INV-CB-2), as is the core of an incomplete
         //         operation. After `act`, or after the push, nothing is touched: the loop may
@@ -305,7 +305,7 @@ impl<B: Backend> StopLink<B> {
     /// - `this` is an armed link of an `L`, whose callback runs here; `core` is its core.
     #[cold]
     #[inline(never)]
-    unsafe fn requested_elsewhere<L: Listener<Backend = B>>(this: NonNull<Self>, core: &Core<B>) {
+    unsafe fn requested_elsewhere<L: Listener>(this: NonNull<Self>, core: &Core<L::Backend>) {
         // SAFETY: as in `requested`: after the push nothing is touched.
         unsafe {
             if this.as_ref().state.fetch_or(STOP, Ordering::AcqRel) & SUBMITTING == 0 {
@@ -322,7 +322,7 @@ impl<B: Backend> StopLink<B> {
     /// # Safety
     ///
     /// - `node` is that of an armed link of an `L`.
-    unsafe fn node_arrived<L: Listener<Backend = B>>(node: NonNull<Node>, _: Signal) {
+    unsafe fn node_arrived<L: Listener>(node: NonNull<Node>, _: Signal) {
         // SAFETY: the field lies in the link, which waits for this (INV-STOP-1).
         unsafe {
             let this: NonNull<Self> = node.byte_sub(offset_of!(Self, node)).cast();
@@ -336,7 +336,7 @@ impl<B: Backend> StopLink<B> {
     /// # Safety
     ///
     /// - `this` is the link of an `L`.
-    unsafe fn listener<L: Listener<Backend = B>>(this: NonNull<Self>) -> *mut L {
+    unsafe fn listener<L: Listener>(this: NonNull<Self>) -> *mut L {
         // SAFETY: the link lies there (contract of `Listener`), and was armed with a pointer that
         //         may be used for all of the listener.
         unsafe { this.as_ptr().byte_sub(L::LINK).cast() }

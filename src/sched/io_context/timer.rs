@@ -197,7 +197,7 @@ pub struct TimerOp<H: Io, R> {
     handle: H,
     receiver: ManuallyDrop<R>,
     /// Initialised when `listening` is set: an operation that nobody can stop has none.
-    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
+    link: UnsafeCell<MaybeUninit<StopLink>>,
     _pinned: PhantomPinned,
 }
 
@@ -211,7 +211,7 @@ impl<H: Io, R: Receiver<(), io::Error>> TimerOp<H, R> {
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
+    unsafe fn link(this: *mut Self) -> NonNull<StopLink> {
         // SAFETY: a field of a live operation.
         unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
     }

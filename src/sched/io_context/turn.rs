@@ -16,13 +16,13 @@
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use super::core::Core;
+use super::core::{Core, Nesting};
 use super::home_source::HomeSource;
 use super::stop_link::StopLink;
 use super::timer::TimerEntry;
 use crate::abort::{AbortGuard, abort};
-use crate::backend::slot::CompletionSlot;
-use crate::backend::{Backend, Wait};
+use crate::backend::slot::SlotHeader;
+use crate::backend::{Backend, NestedBackend, Wait};
 use crate::util::list::List;
 use crate::util::node::{LocalQueue, Node, Signal};
 
@@ -153,8 +153,14 @@ impl<B: Backend> Core<B> {
     }
 
     /// Whether the descriptor of the backend is watched by another loop from now on.
-    pub(super) fn nest(&self) {
-        self.nested.set(true);
+    pub(super) fn nest(&self)
+    where
+        B: NestedBackend,
+    {
+        self.nested.set(Some(Nesting {
+            quiet: B::quiet,
+            alert: B::alert,
+        }));
     }
 
     /// After a turn in another loop: everything is with the kernel, and the descriptor becomes
@@ -163,9 +169,9 @@ impl<B: Backend> Core<B> {
         if self.backend.has_unsubmitted() {
             self.enter(Wait::No);
         }
-        if !self.nested.get() {
+        let Some(nesting) = self.nested.get() else {
             return;
-        }
+        };
         let waiting = !self.ready.is_empty()
             || !self.incoming.is_empty()
             || !self.cancels.is_empty()
@@ -176,13 +182,13 @@ impl<B: Backend> Core<B> {
             self.timers.next_deadline()
         };
         // A wake-up that comes after `prepare_sleep` must not be taken back.
-        self.backend.quiet();
+        (nesting.quiet)(&self.backend);
         let asleep = self.inbox.prepare_sleep(true);
         self.nested_asleep.set(asleep);
         let deadline = if asleep { deadline } else { Some(0) };
         let now = self.now();
         let left = deadline.map(|at| Duration::from_nanos(at.saturating_sub(now)));
-        self.backend.alert(left);
+        (nesting.alert)(&self.backend, left);
     }
 
     /// What other threads queued until now, or before a refusal: takes and runs it. What it starts is
@@ -236,7 +242,7 @@ impl<B: Backend> Core<B> {
             if !self.has_room() {
                 return true;
             }
-            let slot: NonNull<CompletionSlot<B>> = links.cast();
+            let slot: NonNull<SlotHeader> = links.cast();
             // SAFETY: it waits in the backlog, so it is alive and in place; its request may be asked
             //         for again. It leaves the backlog when it was started.
             unsafe {
@@ -245,7 +251,7 @@ impl<B: Backend> Core<B> {
                 if self.backlog.first() != Some(links) {
                     continue;
                 }
-                if !self.backend.submit(slot, request) {
+                if !self.backend.submit(slot.cast(), request) {
                     return true;
                 }
                 self.leave_backlog(slot);
@@ -287,14 +293,14 @@ impl<B: Backend> Core<B> {
             };
             // SAFETY: links in this list belong to armed stop links of operations at the kernel.
             let sent = unsafe {
-                let link = StopLink::<B>::of_links(links);
-                self.backend.cancel(StopLink::slot(link))
+                let link = StopLink::of_links(links);
+                self.backend.cancel(StopLink::slot(link).cast())
             };
             if !sent {
                 break;
             }
             // SAFETY: it is the first of this list.
-            unsafe { StopLink::<B>::sent(links) };
+            unsafe { StopLink::sent(links) };
             self.metrics.cancel();
         }
     }
@@ -322,7 +328,7 @@ impl<B: Backend> Core<B> {
         let rounds = list.count();
         for _ in 0..rounds {
             let Some(links) = list.pop_front() else { break };
-            let slot: NonNull<CompletionSlot<B>> = links.cast();
+            let slot: NonNull<SlotHeader> = links.cast();
             // SAFETY: it was first in this list, and goes back to its end. Operations in the lists
             //         are alive and incomplete (INV-LIST-1).
             unsafe {

@@ -13,7 +13,7 @@ use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use super::{Ending, IoOp, Kind, Phase, Progress, RETRIES_MAX};
-use crate::backend::slot::{Completion, CompletionSlot};
+use crate::backend::slot::{Completion, SlotHeader};
 use crate::sched::io_context::core::Core;
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::stop_link::{Listener, StopLink};
@@ -29,15 +29,12 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     ///
     /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    pub(super) unsafe fn completed(
-        slot: NonNull<CompletionSlot<H::Backend>>,
-        completion: Completion,
-    ) {
+    pub(super) unsafe fn completed(slot: NonNull<SlotHeader>, completion: Completion) {
         // SAFETY: at the kernel until now (INV-SLOT-2), so alive; from here on the kind may be
         //         borrowed again (INV-OP-2).
         unsafe {
             let this = Self::of_slot(slot);
-            Core::completed(slot, K::CANCELLABLE);
+            Core::<H::Backend>::completed(slot, K::CANCELLABLE);
             if K::CANCELLABLE {
                 // A stop request that comes now finds nothing at the kernel.
                 (*this).now.phase.set(Phase::Starting);

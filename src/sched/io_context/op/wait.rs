@@ -15,7 +15,7 @@ use std::ptr::NonNull;
 use super::{Ending, IoOp, Kind, Phase};
 use crate::abort::abort;
 use crate::backend::request::Request;
-use crate::backend::slot::CompletionSlot;
+use crate::backend::slot::SlotHeader;
 use crate::sched::io_context::handle::Io;
 use crate::sched::io_context::stop_link::{Listener, StopLink};
 use crate::senders::concept::receiver::Receiver;
@@ -28,7 +28,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// # Safety
     ///
     /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    pub(super) unsafe fn request_again(slot: NonNull<CompletionSlot<H::Backend>>) -> Request {
+    pub(super) unsafe fn request_again(slot: NonNull<SlotHeader>) -> Request {
         // SAFETY: in the backlog, so not at the kernel: the kind may be borrowed (INV-OP-2).
         unsafe { (*(*Self::of_slot(slot)).kind.get()).request() }
     }
@@ -38,7 +38,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// # Safety
     ///
     /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    pub(super) unsafe fn started(slot: NonNull<CompletionSlot<H::Backend>>) {
+    pub(super) unsafe fn started(slot: NonNull<SlotHeader>) {
         // SAFETY: it was in the backlog, so it is alive, and listening if it has a token.
         unsafe {
             let this = Self::of_slot(slot);
@@ -124,7 +124,7 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// # Safety
     ///
     /// - `slot` is that of a started, incomplete operation of this type; the loop's thread.
-    pub(super) unsafe fn cancelled_by_context(slot: NonNull<CompletionSlot<H::Backend>>) {
+    pub(super) unsafe fn cancelled_by_context(slot: NonNull<SlotHeader>) {
         // SAFETY: the operation is alive, in the backlog or at the kernel.
         unsafe {
             let this = Self::of_slot(slot);

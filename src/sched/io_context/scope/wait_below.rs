@@ -181,7 +181,7 @@ impl Waiter {
 pub struct WaitOp<'scope, H: Io, R> {
     waiter: Waiter,
     /// Made when the operation begins to listen.
-    link: UnsafeCell<MaybeUninit<StopLink<H::Backend>>>,
+    link: UnsafeCell<MaybeUninit<StopLink>>,
     /// The stop link has acted; it does so once.
     stop_seen: Cell<bool>,
     /// While `AwaitsNode`: how it completes.
@@ -200,7 +200,7 @@ impl<H: Io, R: Receiver<(), Infallible>> WaitOp<'_, H, R> {
     /// # Safety
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
-    unsafe fn link(this: *mut Self) -> NonNull<StopLink<H::Backend>> {
+    unsafe fn link(this: *mut Self) -> NonNull<StopLink> {
         // SAFETY: a field of a live operation.
         unsafe { NonNull::new_unchecked((&raw mut (*this).link).cast()) }
     }

@@ -1,16 +1,10 @@
-//! A descriptor through which another loop can wait for a ring.
+//! A descriptor through which another loop can wait for a backend.
 //!
-//! A ring's own descriptor does not wake a sleeper when completions are deferred to the ring's thread
-//! (`DEFER_TASKRUN`): it is readable then, but nobody is told. A registered eventfd is told. So the
-//! descriptor is an epoll set of three: that eventfd, the eventfd of wake-ups, and a timerfd.
-//!
-//! # Kernel
-//!
-//! `IORING_REGISTER_EVENTFD`, Linux 5.2; signalled for deferred work since 6.1.
+//! It is an epoll set: an eventfd of its own, a timerfd, and what the backend adds, at least its
+//! wake-ups.
 //!
 //! # Safety
-//! System calls on descriptors that are owned here, with memory of the caller's frame; no INV- is
-//! needed beyond INV-RING-1.
+//! System calls on descriptors that are owned here, with memory of the caller's frame.
 
 #![expect(unsafe_code, reason = "epoll, timerfd and eventfd calls")]
 
@@ -18,23 +12,21 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
-use io_uring::Submitter;
-
-use super::setup;
+use super::event::{self, eventfd};
 
 /// What makes the descriptor readable.
 #[derive(Debug)]
-pub(super) struct Nest {
+pub(crate) struct Nest {
     epoll: OwnedFd,
-    /// Signalled by the kernel for completions, and by [`Nest::signal`].
+    /// Signalled by [`Nest::signal`], and by the kernel if the backend has told it to.
     event: OwnedFd,
     timer: OwnedFd,
 }
 
 impl Nest {
-    /// Watches the ring of `submitter` and the eventfd `waker`.
-    pub(super) fn new(submitter: &Submitter<'_>, waker: BorrowedFd<'_>) -> io::Result<Self> {
-        let event = setup::eventfd()?;
+    /// Watches these descriptors, which stay open as long.
+    pub(crate) fn new(watched: &[BorrowedFd<'_>]) -> io::Result<Self> {
+        let event = eventfd()?;
         // SAFETY: no memory is passed; the descriptors are new and ours.
         let (epoll, timer) = unsafe {
             (
@@ -45,10 +37,9 @@ impl Nest {
                 ))?,
             )
         };
-        for fd in [event.as_fd(), timer.as_fd(), waker] {
-            watch(epoll.as_fd(), fd)?;
+        for fd in [event.as_fd(), timer.as_fd()].iter().chain(watched) {
+            watch(epoll.as_fd(), *fd)?;
         }
-        submitter.register_eventfd(event.as_raw_fd())?;
         Ok(Self {
             epoll,
             event,
@@ -57,25 +48,28 @@ impl Nest {
     }
 
     /// The descriptor for the other loop.
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
     }
 
-    /// Takes back what made the descriptor readable so far, wake-ups excepted.
-    pub(super) fn quiet(&self) {
-        let _ = take(self.event.as_fd());
+    /// The eventfd that the kernel may signal for completions.
+    pub(crate) fn event(&self) -> BorrowedFd<'_> {
+        self.event.as_fd()
+    }
+
+    /// Takes back what made the descriptor readable so far, what the backend added excepted.
+    pub(crate) fn quiet(&self) {
+        let _ = event::take(self.event.as_fd());
         self.set_timer(Duration::ZERO);
     }
 
     /// Makes the descriptor readable now.
-    pub(super) fn signal(&self) {
-        let one = 1_u64.to_ne_bytes();
-        // SAFETY: the buffer is 8 bytes; the descriptor is open as long as `self`.
-        unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    pub(crate) fn signal(&self) {
+        event::signal(self.event.as_fd());
     }
 
     /// Makes the descriptor readable when `left` has passed; zero takes that back.
-    pub(super) fn set_timer(&self, left: Duration) {
+    pub(crate) fn set_timer(&self, left: Duration) {
         let zero = libc::timespec {
             tv_sec: 0,
             tv_nsec: 0,
@@ -96,18 +90,6 @@ impl Nest {
                 std::ptr::null_mut(),
             )
         };
-    }
-}
-
-/// Takes the count out of an eventfd; zero if there is none.
-pub(super) fn take(event: BorrowedFd<'_>) -> u64 {
-    let mut value = [0_u8; 8];
-    // SAFETY: the buffer is 8 bytes, and the descriptor is open and does not block.
-    let read = unsafe { libc::read(event.as_raw_fd(), value.as_mut_ptr().cast(), value.len()) };
-    if read == 8 {
-        u64::from_ne_bytes(value)
-    } else {
-        0
     }
 }
 
