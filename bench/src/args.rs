@@ -99,6 +99,22 @@ impl Args {
         self.ops.unwrap_or(default)
     }
 
+    /// Takes the one of `names` out of the variant that is in it, if any; variants are separated by commas.
+    pub fn split_variant<'a>(&self, names: &[&'a str]) -> (&'a str, Self) {
+        let of_names = |part: &str| names.iter().find(|name| **name == part);
+        let found = self.variant.split(',').find_map(of_names);
+        let rest = self
+            .variant
+            .split(',')
+            .filter(|part| of_names(part).is_none());
+        let variant = rest.collect::<Vec<_>>().join(",");
+        let args = Self {
+            variant,
+            ..self.clone()
+        };
+        (found.copied().unwrap_or(""), args)
+    }
+
     fn set(&mut self, name: &str, value: &str) -> Result<(), UsageError> {
         match name {
             "--ops" => self.ops = Some(positive(name, value)?),
@@ -149,6 +165,21 @@ mod tests {
         assert_eq!((args.qd, args.direct, args.ops), (8, true, Some(500)));
         assert_eq!((args.variant.as_str(), args.depth), ("fixed", 64));
         assert_eq!(args.ops_or(7), 500);
+    }
+
+    #[test]
+    fn split_variant_takes_the_named_part() {
+        let split = |variant: &str| {
+            let mut args = Args::new("tcp-echo");
+            args.variant = variant.to_owned();
+            let (name, rest) = args.split_variant(&["uring", "epoll"]);
+            (name, rest.variant)
+        };
+        assert_eq!(split(""), ("", String::new()));
+        assert_eq!(split("epoll"), ("epoll", String::new()));
+        assert_eq!(split("poll"), ("", "poll".to_owned()));
+        assert_eq!(split("poll,epoll"), ("epoll", "poll".to_owned()));
+        assert_eq!(split("uring,epoll"), ("uring", String::new()));
     }
 
     #[test]

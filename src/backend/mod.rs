@@ -17,6 +17,7 @@
 
 #![expect(unsafe_code, reason = "declares an unsafe trait over intrusive slots")]
 
+pub(crate) mod auto;
 pub(crate) mod clock;
 pub(crate) mod event;
 pub(crate) mod nest;
@@ -180,8 +181,9 @@ pub trait NestedBackend: Backend {
     fn alert(&self, left: Option<Duration>);
 }
 
-/// The backend of contexts that do not name one.
-pub type DefaultBackend = uring::Uring;
+/// The backend of contexts that do not name one. To have another one everywhere, this is the one line
+/// to change.
+pub type DefaultBackend = auto::Auto;
 
 /// What a backend counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

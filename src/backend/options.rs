@@ -1,12 +1,17 @@
 //! How a context and its backend are set up.
 
+use std::io;
 use std::time::Duration;
+
+use super::report::BackendKind;
 
 /// What a context is built with; see the methods of
 /// [`IoContextBuilder`](crate::IoContextBuilder) for meanings and defaults.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Options {
+    /// The backend that `Auto` has to be.
+    pub backend: Option<BackendKind>,
     /// Entries of the submission queue: a power of two, 1 to 32768.
     pub entries: u32,
     /// Entries of the completion queue; `None` is the backend's choice.
@@ -25,9 +30,47 @@ pub struct Options {
     pub spin: bool,
 }
 
+impl Options {
+    /// Refuses sizes that no backend can have.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        if self.entries == 0 || self.entries > 32768 {
+            return invalid(format!(
+                "a ring has 1 to 32768 submission entries, not {}",
+                self.entries
+            ));
+        }
+        if let Some(completions) = self.completion_entries
+            && (completions < self.entries || completions > 65536)
+        {
+            return invalid(format!(
+                "a ring with {} submission entries has as many to 65536 completion entries, not \
+                 {completions}",
+                self.entries
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses options that only io_uring has, for a backend that is none.
+    pub(crate) fn check_without_ring(&self, name: BackendKind) -> io::Result<()> {
+        self.check()?;
+        for (asked, option) in [(self.sqpoll.is_some(), "sqpoll"), (self.iopoll, "iopoll")] {
+            if asked {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    format!("the option {option} is of io_uring, and {name} has nothing like it"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
+            backend: None,
             entries: 256,
             completion_entries: None,
             sqpoll: None,

@@ -43,6 +43,7 @@
 )]
 
 mod encode;
+mod probe;
 mod setup;
 
 use std::cell::{Cell, OnceCell, UnsafeCell};
@@ -135,6 +136,11 @@ impl Uring {
         // SAFETY: not used after this function.
         let submission = unsafe { &self.queues().submission };
         submission.taskrun() || submission.cq_overflow()
+    }
+
+    /// What the rings of this kernel cannot do, of what every program needs.
+    pub(super) fn lacks(&self) -> Option<&'static str> {
+        probe::lacks(&self.submitter)
     }
 
     /// Puts an entry into the queue, submitting the queue first if it is full.

@@ -83,7 +83,7 @@ const STEPS: [Step; 4] = [
 /// Makes the ring, stepping down until the kernel accepts it. The error is that of the best step
 /// that the kernel could have had: the last one tried.
 pub(crate) fn build(options: &Options) -> io::Result<(IoUring, Setup)> {
-    check(options)?;
+    options.check()?;
     let mut last = None;
     for step in STEPS {
         if options.sqpoll.is_some() && step != Step::Plain {
@@ -109,26 +109,6 @@ pub(crate) fn build(options: &Options) -> io::Result<(IoUring, Setup)> {
         }
     }
     Err(last.unwrap_or_else(|| io::Error::from_raw_os_error(libc::EINVAL)))
-}
-
-fn check(options: &Options) -> io::Result<()> {
-    let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    if options.entries == 0 || options.entries > 32768 {
-        return invalid(format!(
-            "a ring has 1 to 32768 submission entries, not {}",
-            options.entries
-        ));
-    }
-    if let Some(completions) = options.completion_entries
-        && (completions < options.entries || completions > 65536)
-    {
-        return invalid(format!(
-            "a ring with {} submission entries has as many to 65536 completion entries, not \
-             {completions}",
-            options.entries
-        ));
-    }
-    Ok(())
 }
 
 fn try_step(options: &Options, step: Step) -> io::Result<IoUring> {

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::IoContext;
 use super::core::Core;
+use crate::backend::auto::Auto;
 use crate::backend::options::Options;
+use crate::backend::report::BackendKind;
 use crate::backend::{Backend, DefaultBackend};
 
 /// Sets the options of an [`IoContext`], and builds it on the thread where it will run.
@@ -38,6 +40,22 @@ impl<B: Backend> IoContextBuilder<B> {
     pub fn new() -> Self {
         Self {
             options: Options::default(),
+            _backend: PhantomData,
+        }
+    }
+
+    /// Runs on this type of backend: one that is named where the program is written, or one of your own.
+    ///
+    /// ```
+    /// use sendio::IoContext;
+    /// use sendio::backends::Uring;
+    ///
+    /// let ctx: IoContext<Uring> = IoContext::builder().on::<Uring>().build()?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on<B2: Backend>(self) -> IoContextBuilder<B2> {
+        IoContextBuilder {
+            options: self.options,
             _backend: PhantomData,
         }
     }
@@ -112,8 +130,20 @@ impl<B: Backend> IoContextBuilder<B> {
         if self.options.turn_limit == 0 {
             return invalid("turn_limit must be at least 1: with 0 the loop would do nothing");
         }
+        self.options.check()?;
         let backend = B::new(&self.options)?;
         Ok(IoContext::from_core(Core::boxed(self.options, backend)))
+    }
+}
+
+impl IoContextBuilder<Auto> {
+    /// The backend, chosen when the program runs. Default: what `SENDIO_BACKEND` in the environment
+    /// says, or else the best that works.
+    ///
+    /// [`build`](IoContextBuilder::build) fails, and says why, if that backend cannot be used.
+    pub fn backend(mut self, kind: impl Into<Option<BackendKind>>) -> Self {
+        self.options.backend = kind.into();
+        self
     }
 }
 

@@ -9,12 +9,15 @@ use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::net::UnixStream;
 
+use sendio::Backend;
 use sendio::prelude::*;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
 use sendio_bench::sockets::tcp_pair;
+
+use crate::tasks::context;
 
 /// Measures how one sender, made anew for each operation, is started and stopped. The expression may
 /// borrow the buffer exclusively, which the result of a closure could not.
@@ -34,10 +37,10 @@ macro_rules! measure {
     };
 }
 
-pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn run<B: Backend>(args: &Args) -> Result<Report, Failure> {
     let meter = Meter::new(args, Scope::Process)?;
     let mut buffer = [0_u8; 64];
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     match args.variant.as_str() {
         "" => {

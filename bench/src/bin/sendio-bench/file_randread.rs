@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::ops::ControlFlow::{Break, Continue};
 
+use sendio::Backend;
 use sendio::prelude::*;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
@@ -11,9 +12,9 @@ use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
 use sendio_bench::work::Random;
 
-use crate::tasks::{FirstFailure, count};
+use crate::tasks::{FirstFailure, context, count};
 
-pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn run<B: Backend>(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
@@ -22,7 +23,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     let mut buffers = vec![Block::ZERO; args.qd as usize];
     let random = RefCell::new(Random::new(7));
     let meter = Meter::new(args, Scope::Process)?;
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     let (file, blocks) = (&source.file, source.blocks);
     meter.measure(args, default_ops, |ops| {

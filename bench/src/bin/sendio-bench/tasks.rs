@@ -5,6 +5,7 @@
 use std::cell::Cell;
 use std::io;
 
+use sendio::Backend;
 use sendio::prelude::*;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
@@ -12,20 +13,20 @@ use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
 use sendio_bench::work::share;
 
-pub(crate) fn nop_batch(args: &Args) -> Result<Report, Failure> {
-    nops(args, args.depth, 5_000_000)
+pub(crate) fn nop_batch<B: Backend>(args: &Args) -> Result<Report, Failure> {
+    nops::<B>(args, args.depth, 5_000_000)
 }
 
-pub(crate) fn nop_latency(args: &Args) -> Result<Report, Failure> {
-    nops(args, 1, 500_000)
+pub(crate) fn nop_latency<B: Backend>(args: &Args) -> Result<Report, Failure> {
+    nops::<B>(args, 1, 500_000)
 }
 
-fn nops(args: &Args, depth: u32, default_ops: u64) -> Result<Report, Failure> {
+fn nops<B: Backend>(args: &Args, depth: u32, default_ops: u64) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
     let meter = Meter::new(args, Scope::Process)?;
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     meter.measure(args, default_ops, |ops| {
         let failure = FirstFailure::default();
@@ -39,12 +40,12 @@ fn nops(args: &Args, depth: u32, default_ops: u64) -> Result<Report, Failure> {
     })
 }
 
-pub(crate) fn sched_batch(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn sched_batch<B: Backend>(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
     let meter = Meter::new(args, Scope::Process)?;
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     meter.measure(args, 50_000_000, |ops| {
         ctx.scope_local(|scope| {
@@ -54,6 +55,11 @@ pub(crate) fn sched_batch(args: &Args) -> Result<Report, Failure> {
         });
         Ok(())
     })
+}
+
+/// A context on this backend, with default options.
+pub(crate) fn context<B: Backend>() -> io::Result<IoContext<B>> {
+    IoContext::builder().on::<B>().build()
 }
 
 /// How often task `index` of `tasks` repeats.

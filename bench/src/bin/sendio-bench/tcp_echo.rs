@@ -10,22 +10,24 @@ use std::net::Ipv4Addr;
 use std::ops::ControlFlow::{Break, Continue};
 
 use sendio::prelude::*;
-use sendio::{PollEvents, TcpListener, TcpStream, accept_loop};
+use sendio::{Backend, PollEvents, TcpListener, TcpStream, accept_loop};
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::report::Report;
 use sendio_bench::serve::Control;
 
-type Stream<'a> = TcpStream<LocalIoScheduler<'a>>;
+use crate::tasks::context;
 
-pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
+type Stream<'a, B> = TcpStream<LocalIoScheduler<'a, B>>;
+
+pub(crate) fn run<B: Backend>(args: &Args) -> Result<Report, Failure> {
     let with_poll = match args.variant.as_str() {
         "" => false,
         "poll" => true,
         _ => return Err(Failure::variant(args)),
     };
     let control = Control::open(args)?;
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     let listener = TcpListener::bind(io, (Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_endpoint()?.to_socket_addr();
@@ -47,13 +49,15 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
 }
 
 /// A connection, and how long its buffer is.
-struct Connection<'a> {
-    stream: Stream<'a>,
+struct Connection<'a, B: Backend> {
+    stream: Stream<'a, B>,
     buf: usize,
 }
 
 /// Receives and sends in turn until the client has no more, or the connection fails.
-fn session(connection: &Connection<'_>) -> impl LocalSender<Value = (), Error = Infallible> {
+fn session<B: Backend>(
+    connection: &Connection<'_, B>,
+) -> impl LocalSender<Value = (), Error = Infallible> {
     let Connection { stream, buf } = connection;
     repeat_with(vec![0; *buf], move |buffer| {
         stream.recv(buffer).let_value(move |(n, buffer)| {
@@ -72,13 +76,15 @@ fn session(connection: &Connection<'_>) -> impl LocalSender<Value = (), Error = 
 }
 
 /// A connection, and where it takes buffers from.
-struct Polled<'a> {
-    stream: Stream<'a>,
+struct Polled<'a, B: Backend> {
+    stream: Stream<'a, B>,
     free: &'a Buffers,
 }
 
 /// As [`session`], with a buffer only from the arrival of a request to the end of its answer.
-fn polled_session(connection: &Polled<'_>) -> impl LocalSender<Value = (), Error = Infallible> {
+fn polled_session<B: Backend>(
+    connection: &Polled<'_, B>,
+) -> impl LocalSender<Value = (), Error = Infallible> {
     let Polled { stream, free } = connection;
     repeat_with((), move |()| {
         let request = stream

@@ -15,7 +15,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use sendio::prelude::*;
-use sendio::{Panic, Receiver};
+use sendio::{Backend, Panic, Receiver};
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::meter::{Meter, Scope};
@@ -23,6 +23,7 @@ use sendio_bench::report::Report;
 use sendio_bench::work::timeout_ms;
 
 use crate::place::Place;
+use crate::tasks::context;
 
 const OPS_PER_TURN: u64 = 64;
 
@@ -158,13 +159,13 @@ impl<T> Clone for Ring<T> {
 
 impl<T> Copy for Ring<T> {}
 
-pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn run<B: Backend>(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
     let meter = Meter::new(args, Scope::Process)?;
     let ends = Ends::default();
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     let timer = || Timer {
         source: StopSource::new(),
@@ -199,7 +200,7 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
 }
 
 /// Turns the loop until `stopped` timers have completed stopped.
-fn complete(ctx: &IoContext, ends: &Ends, stopped: u64) -> Result<(), Failure> {
+fn complete<B: Backend>(ctx: &IoContext<B>, ends: &Ends, stopped: u64) -> Result<(), Failure> {
     while ends.stopped.get() < stopped {
         ctx.run_some().map_err(io::Error::from)?;
         if ends.otherwise.get() > 0 {

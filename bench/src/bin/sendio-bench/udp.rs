@@ -4,11 +4,14 @@ use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::ops::ControlFlow::Continue;
 
+use sendio::Backend;
 use sendio::prelude::*;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
 use sendio_bench::report::Report;
 use sendio_bench::serve::{self, Control};
+
+use crate::tasks::context;
 
 /// Tasks of `udp-echo`: one for each datagram that is in flight.
 const ECHO_TASKS: usize = 64;
@@ -16,12 +19,12 @@ const ECHO_TASKS: usize = 64;
 /// than the system calls that they save: of 1 to 64, 4 took the least processor time.
 const SINK_TASKS: usize = 4;
 
-pub(crate) fn sink(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn sink<B: Backend>(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
     let control = Control::open(args)?;
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     let socket = &bind(control)?;
     let mut buffers = vec![vec![0_u8; args.buf]; SINK_TASKS];
@@ -39,12 +42,12 @@ pub(crate) fn sink(args: &Args) -> Result<Report, Failure> {
     Err(io::Error::other("every receive has failed").into())
 }
 
-pub(crate) fn echo(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn echo<B: Backend>(args: &Args) -> Result<Report, Failure> {
     if !args.variant.is_empty() {
         return Err(Failure::variant(args));
     }
     let control = Control::open(args)?;
-    let ctx = IoContext::new()?;
+    let ctx = context::<B>()?;
     let io = ctx.local();
     let socket = &bind(control)?;
     let mut buffers = vec![vec![0_u8; args.buf]; ECHO_TASKS];

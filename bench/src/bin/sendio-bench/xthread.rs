@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sendio::prelude::*;
-use sendio::{DefaultBackend, IoScheduler, Panic, Receiver};
+use sendio::{Backend, IoScheduler, Panic, Receiver};
 use sendio_bench::affinity;
 use sendio_bench::args::Args;
 use sendio_bench::contender::Failure;
@@ -26,21 +26,32 @@ use sendio_bench::gate::{Gate, spin_while};
 use sendio_bench::meter::{Meter, Scope};
 use sendio_bench::report::Report;
 
+use crate::tasks::context;
+
 /// The scheduler that producers use.
-pub(crate) type Remote<'ctx> = IoScheduler<'ctx, DefaultBackend>;
+pub(crate) type Remote<'ctx, B> = IoScheduler<'ctx, B>;
 
 /// What producers and loop share.
-#[derive(Default)]
-pub(crate) struct Shared<'ctx> {
-    scheduler: OnceLock<Remote<'ctx>>,
+pub(crate) struct Shared<'ctx, B: Backend> {
+    scheduler: OnceLock<Remote<'ctx, B>>,
     pub(crate) gate: Gate,
     /// Items that have to run before the loop stops; the loop's thread writes it.
     left: AtomicU64,
 }
 
-impl<'ctx> Shared<'ctx> {
+impl<B: Backend> Default for Shared<'_, B> {
+    fn default() -> Self {
+        Self {
+            scheduler: OnceLock::new(),
+            gate: Gate::default(),
+            left: AtomicU64::new(0),
+        }
+    }
+}
+
+impl<'ctx, B: Backend> Shared<'ctx, B> {
     /// The scheduler, once the loop runs its warm-up; `None` if it failed.
-    pub(crate) fn wait_for_scheduler(&self) -> Option<Remote<'ctx>> {
+    pub(crate) fn wait_for_scheduler(&self) -> Option<Remote<'ctx, B>> {
         spin_while(|| self.scheduler.get().is_none() && !self.gate.is_abandoned());
         self.scheduler.get().copied()
     }
@@ -61,19 +72,19 @@ impl<'ctx> Shared<'ctx> {
 }
 
 /// The receiver of an item: counts up `ran`, which only the loop writes.
-pub(crate) struct Ran<'a, 'ctx> {
+pub(crate) struct Ran<'a, 'ctx, B: Backend> {
     pub(crate) ran: &'a AtomicU64,
-    pub(crate) shared: &'a Shared<'ctx>,
+    pub(crate) shared: &'a Shared<'ctx, B>,
 }
 
-impl Ran<'_, '_> {
+impl<B: Backend> Ran<'_, '_, B> {
     fn lost(self) {
         self.shared.gate.abandon();
         self.shared.stop();
     }
 }
 
-impl<E> Receiver<(), E> for Ran<'_, '_> {
+impl<B: Backend, E> Receiver<(), E> for Ran<'_, '_, B> {
     #[inline]
     fn set_value(self, (): ()) {
         self.shared.one_ran();
@@ -101,11 +112,11 @@ impl<E> Receiver<(), E> for Ran<'_, '_> {
 
 /// Measures the loop on this thread. The producers have been started before, so that the meter
 /// does not count them; they start a tenth of the operations first, and all of them again.
-pub(crate) fn consume<'ctx>(
+pub(crate) fn consume<'ctx, B: Backend>(
     args: &Args,
     default_ops: u64,
-    ctx: &'ctx OnceCell<IoContext>,
-    shared: &Shared<'ctx>,
+    ctx: &'ctx OnceCell<IoContext<B>>,
+    shared: &Shared<'ctx, B>,
 ) -> Result<Report, Failure> {
     let consumed = measure(args, default_ops, ctx, shared);
     if consumed.is_err() {
@@ -114,15 +125,15 @@ pub(crate) fn consume<'ctx>(
     consumed
 }
 
-fn measure<'ctx>(
+fn measure<'ctx, B: Backend>(
     args: &Args,
     default_ops: u64,
-    ctx: &'ctx OnceCell<IoContext>,
-    shared: &Shared<'ctx>,
+    ctx: &'ctx OnceCell<IoContext<B>>,
+    shared: &Shared<'ctx, B>,
 ) -> Result<Report, Failure> {
     affinity::unpin()?; // from what the producers were to inherit
     let meter = Meter::new(args, Scope::Thread)?;
-    let made = IoContext::new()?;
+    let made = context::<B>()?;
     let ctx = ctx.get_or_init(|| made);
     meter.measure(args, default_ops, |ops| {
         shared.left.store(ops, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
+use sendio::Backend;
 use sendio::prelude::*;
 use sendio_bench::affinity;
 use sendio_bench::args::Args;
@@ -25,9 +26,9 @@ use crate::xthread::{Ran, Remote, Shared, consume};
 
 const DEFAULT_OPS: u64 = 300_000;
 
-pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn run<B: Backend>(args: &Args) -> Result<Report, Failure> {
     let ctx = OnceCell::new();
-    let shared = Shared::default();
+    let shared = Shared::<B>::default();
     match args.variant.as_str() {
         "" => measure(args, &ctx, &shared, |io| io.yield_now()),
         "schedule" => measure(args, &ctx, &shared, |io| io.schedule()),
@@ -35,11 +36,11 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     }
 }
 
-fn measure<'ctx, S: Sender<Value = ()>>(
+fn measure<'ctx, B: Backend, S: Sender<Value = ()>>(
     args: &Args,
-    ctx: &'ctx OnceCell<IoContext>,
-    shared: &Shared<'ctx>,
-    item: impl Fn(Remote<'ctx>) -> S + Sync,
+    ctx: &'ctx OnceCell<IoContext<B>>,
+    shared: &Shared<'ctx, B>,
+    item: impl Fn(Remote<'ctx, B>) -> S + Sync,
 ) -> Result<Report, Failure> {
     let ops = args.ops_or(DEFAULT_OPS);
     let ran = AtomicU64::new(0);
@@ -58,11 +59,11 @@ fn measure<'ctx, S: Sender<Value = ()>>(
     })
 }
 
-fn produce<'ctx, S: Sender<Value = ()>>(
+fn produce<'ctx, B: Backend, S: Sender<Value = ()>>(
     ops: u64,
-    item: &impl Fn(Remote<'ctx>) -> S,
+    item: &impl Fn(Remote<'ctx, B>) -> S,
     ran: &AtomicU64,
-    shared: &Shared<'ctx>,
+    shared: &Shared<'ctx, B>,
 ) -> io::Result<Latencies> {
     let mut latencies = Latencies::with_capacity(usize::try_from(ops).unwrap_or(usize::MAX));
     let mut place = Place::new();

@@ -13,6 +13,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use sendio::Backend;
 use sendio::prelude::*;
 use sendio_bench::affinity;
 use sendio_bench::args::Args;
@@ -28,9 +29,9 @@ use crate::xthread::{Ran, Remote, Shared, consume};
 const DEFAULT_OPS: u64 = 10_000_000;
 const IN_FLIGHT: u64 = 256;
 
-pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
+pub(crate) fn run<B: Backend>(args: &Args) -> Result<Report, Failure> {
     let ctx = OnceCell::new();
-    let shared = Shared::default();
+    let shared = Shared::<B>::default();
     match args.variant.as_str() {
         "" => measure(args, &ctx, &shared, |io| io.yield_now()),
         "schedule" => measure(args, &ctx, &shared, |io| io.schedule()),
@@ -38,11 +39,11 @@ pub(crate) fn run(args: &Args) -> Result<Report, Failure> {
     }
 }
 
-fn measure<'ctx, S: Sender<Value = ()>>(
+fn measure<'ctx, B: Backend, S: Sender<Value = ()>>(
     args: &Args,
-    ctx: &'ctx OnceCell<IoContext>,
-    shared: &Shared<'ctx>,
-    item: impl Fn(Remote<'ctx>) -> S + Sync,
+    ctx: &'ctx OnceCell<IoContext<B>>,
+    shared: &Shared<'ctx, B>,
+    item: impl Fn(Remote<'ctx, B>) -> S + Sync,
 ) -> Result<Report, Failure> {
     let ops = args.ops_or(DEFAULT_OPS);
     let item = &item;
@@ -68,15 +69,15 @@ fn measure<'ctx, S: Sender<Value = ()>>(
     })
 }
 
-fn produce<'ctx, S: Sender<Value = ()>>(
+fn produce<'ctx, B: Backend, S: Sender<Value = ()>>(
     warm_up: u64,
     ops: u64,
-    item: &impl Fn(Remote<'ctx>) -> S,
-    shared: &Shared<'ctx>,
+    item: &impl Fn(Remote<'ctx, B>) -> S,
+    shared: &Shared<'ctx, B>,
 ) -> io::Result<()> {
     let ran = AtomicU64::new(0);
     let ran = &ran;
-    let mut places: Vec<Place<S, Ran<'_, '_>>> = (0..IN_FLIGHT).map(|_| Place::new()).collect();
+    let mut places: Vec<Place<S, Ran<'_, '_, B>>> = (0..IN_FLIGHT).map(|_| Place::new()).collect();
     let first = places.as_mut_ptr();
     let Some(scheduler) = shared.wait_for_scheduler() else {
         return Ok(()); // the loop says why
