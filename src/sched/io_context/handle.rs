@@ -103,12 +103,6 @@ impl<'ctx, B: Backend> IoScheduler<'ctx, B> {
         Hop::new(self)
     }
 
-    /// The time on the context's clock; see [`IoContext::now`](crate::IoContext::now).
-    #[must_use]
-    pub fn now(self) -> Instant {
-        self.core.instant()
-    }
-
     /// Asks the context to stop; see [`IoContext::request_stop`](crate::IoContext::request_stop).
     pub fn request_stop(self) -> bool {
         self.core.request_stop()
@@ -126,12 +120,6 @@ impl<'ctx, B: Backend> LocalIoScheduler<'ctx, B> {
     /// A sender that lets the loop handle what else is ready, then completes, without the kernel.
     pub const fn yield_now(self) -> Hop<Self> {
         Hop::new(self)
-    }
-
-    /// The time on the context's clock; see [`IoContext::now`](crate::IoContext::now).
-    #[must_use]
-    pub fn now(self) -> Instant {
-        self.core.instant()
     }
 
     /// The handle for other threads.
@@ -186,6 +174,10 @@ macro_rules! scheduler {
 
         impl<'ctx, B: Backend> TimedScheduler for $Handle<'ctx, B> {
             type ScheduleAt = Timer<Self>;
+
+            fn now(&self) -> Instant {
+                self.core.instant()
+            }
 
             fn schedule_at(&self, deadline: Instant) -> Timer<Self> {
                 Timer::at(*self, deadline)
