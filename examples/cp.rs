@@ -81,7 +81,7 @@ fn stream<'a>(
 }
 
 fn copy(args: &Args) -> io::Result<Option<Progress>> {
-    let ctx = IoContext::new()?;
+    let ctx = args.backend.context()?;
     let io = ctx.local();
     let (source, len) = support::open_source(args)?;
     let target = Output::create(args, &source)?;

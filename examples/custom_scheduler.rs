@@ -9,7 +9,12 @@ use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use backend::BackendArgs;
+use clap::Parser;
 use sendio::prelude::*;
+
+#[path = "common/backend.rs"]
+mod backend;
 
 /// Work that waits. The most urgent comes first, and among equals what came first.
 struct Waiting {
@@ -120,7 +125,15 @@ impl Executor for Urgent<'_> {
     }
 }
 
+/// Runs work on a scheduler of its own, beside an I/O context.
+#[derive(Parser)]
+struct Args {
+    #[command(flatten)]
+    backend: BackendArgs,
+}
+
 fn main() -> io::Result<()> {
+    let args = Args::parse();
     let worker = Worker::default();
     let order = &Mutex::new(Vec::new());
     let note = |name: &'static str| move || locked(order).push(name);
@@ -142,7 +155,7 @@ fn main() -> io::Result<()> {
         together.join().ok();
 
         // A file is read by the I/O context, and looked at by the worker.
-        let ctx = IoContext::new()?;
+        let ctx = args.backend.context()?;
         let io = ctx.scheduler();
         let file = std::fs::File::open("Cargo.toml")?;
         let lines = io

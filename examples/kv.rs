@@ -54,7 +54,7 @@ fn serve(args: &Args) -> io::Result<()> {
     let end = StopSource::new();
     thread::scope(|threads| {
         let sweeper = thread::Builder::new().spawn_scoped(threads, || {
-            let ctx = IoContext::new()?;
+            let ctx = args.server.backend.context()?;
             let sweep = sweep(ctx.scheduler(), &shared);
             ctx.block_on(sweep.with_stop_token(end.token())).map(drop)
         })?;

@@ -18,12 +18,17 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use sendio::StopSource;
 
+use backend::BackendArgs;
+
+#[path = "../common/backend.rs"]
+mod backend;
+
 /// What direct I/O wants buffers, offsets and lengths to be multiples of.
 const ALIGN: usize = 4096;
 /// The most memory that the buffers of a copy may take together.
 const MEMORY_MAX: u64 = 4 << 30;
 
-/// Copies a file through io_uring, with many blocks in flight.
+/// Copies a file with many blocks in flight.
 #[derive(Parser)]
 pub(crate) struct Args {
     /// How many blocks are in flight
@@ -38,6 +43,8 @@ pub(crate) struct Args {
     /// Wait until the copy is on the device
     #[arg(long)]
     pub(crate) sync: bool,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
     /// The file to copy
     source: PathBuf,
     /// The file to make of it

@@ -167,7 +167,7 @@ impl<'a, T> Connection<'a, T> {
 
     /// Tells about this connection on stderr, if that is wanted.
     pub(crate) fn note(&self, what: &dyn Display) {
-        if self.worker.args.verbose {
+        if self.worker.args.backend.verbose {
             // Nobody has to listen.
             _ = writeln!(io::stderr(), "{}: {what}", self.peer);
         }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use sendio::prelude::*;
 use sendio::{SocketConfig, SocketOptions, TcpListener};
 
+use super::ServerArgs;
+
 /// Listeners, one for each thread, on one address. A socket file is removed in the end.
 pub(crate) struct Listening {
     sockets: Vec<OwnedFd>,
@@ -25,11 +27,12 @@ enum Address {
 
 impl Listening {
     /// Listens on a TCP address: `host:port`, or a name.
-    pub(crate) fn tcp(address: &str, threads: usize) -> io::Result<Self> {
+    pub(crate) fn tcp(args: &ServerArgs) -> io::Result<Self> {
+        let address = &args.listen;
         let at = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
         let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
         for address in address.to_socket_addrs().map_err(at)? {
-            result = Self::tcp_at(address, threads);
+            result = Self::tcp_at(address, args);
             if result.is_ok() {
                 break;
             }
@@ -37,22 +40,22 @@ impl Listening {
         result.map_err(at)
     }
 
-    fn tcp_at(address: SocketAddr, threads: usize) -> io::Result<Self> {
+    fn tcp_at(address: SocketAddr, args: &ServerArgs) -> io::Result<Self> {
         // No operation is made, but sockets belong to a context.
-        let ctx = IoContext::new()?;
+        let ctx = args.backend.context()?;
         let bind = |address, config| TcpListener::bind_with(ctx.local(), address, &config);
         // What is accepted has this from its listener.
         let config = SocketConfig::new().nodelay(true);
         let mut first = bind(address.into(), config)?;
         let address = first.local_endpoint()?;
         let mut sockets = Vec::new();
-        if threads > 1 {
+        if args.threads > 1 {
             // The kernel deals out connections between listeners that all say so. The first one did
             // not, so the address is ours and not shared with another server by mistake.
             let config = config.reuse_port(true);
             drop(first);
             first = bind(address, config)?;
-            for _ in 1..threads {
+            for _ in 1..args.threads {
                 sockets.push(bind(address, config)?.into());
             }
         }

@@ -23,11 +23,14 @@ use sendio::prelude::*;
 use sendio::{Lend, LocalScope, SocketFd, accept_loop};
 
 use afterwards::afterwards;
+use backend::BackendArgs;
 pub(crate) use connection::Connection;
 use connection::{Closing, Worker};
 pub(crate) use listening::Listening;
 
 mod afterwards;
+#[path = "../common/backend.rs"]
+mod backend;
 mod connection;
 mod listening;
 
@@ -58,9 +61,8 @@ pub(crate) struct ServerArgs {
     /// How long what runs may take to end after a signal
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) drain: Duration,
-    /// Tell about connections on stderr
-    #[arg(long)]
-    pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) backend: BackendArgs,
 }
 
 fn positive(text: &str) -> Result<usize, String> {
@@ -122,7 +124,7 @@ where
         + Send,
 {
     serve_on(
-        Listening::tcp(&args.listen, args.threads)?,
+        Listening::tcp(args)?,
         args,
         state,
         session,
@@ -182,7 +184,7 @@ where
     F: for<'a, 'x> Lend<&'x Connection<'a, T>, Out: LocalSender<Value = (), Error = io::Error>>
         + Copy,
 {
-    let ctx = IoContext::new()?;
+    let ctx = args.backend.context()?;
     let io = ctx.local();
     let worker = Worker {
         io,
