@@ -123,12 +123,7 @@ where
         + Copy
         + Send,
 {
-    serve_on(
-        Listening::tcp(args)?,
-        args,
-        state,
-        session,
-    )
+    serve_on(Listening::tcp(args)?, args, state, session)
 }
 
 /// [`serve`] on listeners that are there already.

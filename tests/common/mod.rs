@@ -6,6 +6,7 @@
 //! reported as dead code. A new helper is added to that list and gets a test in `tests/helpers.rs`.
 
 pub(crate) mod alloc_count;
+pub(crate) mod backends;
 pub(crate) mod fds;
 pub(crate) mod files;
 pub(crate) mod manual;

@@ -11,6 +11,7 @@ mod close;
 mod connect;
 mod copy;
 mod crowd;
+mod differential;
 mod drops;
 mod handle;
 mod message;
