@@ -9,6 +9,7 @@ use common::alloc_count::CountingAlloc;
 static ALLOC: CountingAlloc = CountingAlloc;
 
 mod allocations;
+mod auto;
 mod bridge;
 mod cancel;
 mod executor;
