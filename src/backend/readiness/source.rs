@@ -132,9 +132,12 @@ pub(crate) unsafe trait Source: Sized + 'static {
     /// [`unwatch`](Source::unwatch), or when a report has come and nothing waits. The number `fd` may be
     /// that of another file at the next key.
     ///
+    /// The result is whether the descriptor is known to be the file that was watched under this number
+    /// the last time; `false` where that is not known, which is always right.
+    ///
     /// # Errors
     /// The kernel's: `EPERM` if readiness of this descriptor cannot be waited for.
-    fn watch(&self, watch: &Self::Watch, key: Key, fd: RawFd, events: u32) -> io::Result<()>;
+    fn watch(&self, watch: &Self::Watch, key: Key, fd: RawFd, events: u32) -> io::Result<bool>;
 
     /// Nothing waits for what is watched under this key any more. What is reported of it later is
     /// ignored, so a source that would pay for forgetting need not, if it keeps nothing open by that and
