@@ -18,9 +18,11 @@
 #![expect(unsafe_code, reason = "declares an unsafe trait over intrusive slots")]
 
 pub(crate) mod clock;
+pub(crate) mod epoll;
 pub(crate) mod event;
 pub(crate) mod nest;
 pub(crate) mod options;
+pub(crate) mod readiness;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod slot;
