@@ -338,6 +338,7 @@ pub mod adaptor {
 pub mod backends {
     pub use crate::backend::auto::{Auto, AutoSlot};
     pub use crate::backend::clock::VirtualClock;
+    pub use crate::backend::epoll::Epoll;
     pub use crate::backend::event::{EventFd, EventWaker};
     pub use crate::backend::options::Options;
     pub use crate::backend::report::{BackendKind, BackendReport, ParseBackendError, Refusal};
