@@ -91,7 +91,8 @@ impl<'fd, P> SocketFd<'fd, P> {
     }
 
     /// Gives the socket an address of its own. `bind(2)`; does not block. The handles bind theirs:
-    /// [`SocketHandle::bind`](crate::SocketHandle::bind).
+    /// [`SocketHandle::bind`](crate::SocketHandle::bind). For pipelines there is
+    /// [`SocketOps::bind`](crate::SocketOps::bind).
     ///
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` for a port below 1024; `InvalidInput` if
@@ -101,7 +102,8 @@ impl<'fd, P> SocketFd<'fd, P> {
     }
 
     /// Takes connections, of which at most `backlog` wait to be accepted, and one more; on a socket
-    /// that listens this changes how many. `listen(2)`; does not block.
+    /// that listens this changes how many. `listen(2)`; does not block. For pipelines there is
+    /// [`SocketOps::listen`](crate::SocketOps::listen).
     ///
     /// A server that ends can say `listen(0)`, accept those that wait, and then close: who comes
     /// meanwhile is refused when the socket is closed, instead of connected and reset.

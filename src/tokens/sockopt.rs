@@ -133,9 +133,13 @@ pub(crate) fn bind(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> io::Result<()> {
 
 /// `listen(2)`.
 pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
-    let backlog = c_int::try_from(backlog).unwrap_or(c_int::MAX);
     // SAFETY: no memory is passed.
-    check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog_number(backlog)) })
+}
+
+/// The number for the kernel, which bounds it further.
+pub(crate) fn backlog_number(backlog: u32) -> c_int {
+    c_int::try_from(backlog).unwrap_or(c_int::MAX)
 }
 
 /// `shutdown(2)`.

@@ -85,6 +85,8 @@ pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
             encode_message(request)
         }
         Request::Socket { .. }
+        | Request::Bind { .. }
+        | Request::Listen { .. }
         | Request::Connect { .. }
         | Request::Accept { .. }
         | Request::Send { .. }
@@ -107,6 +109,8 @@ fn encode_socket(request: Request) -> squeue::Entry {
             kind,
             protocol,
         } => opcode::Socket::new(domain, kind, protocol).build(),
+        Request::Bind { fd, addr, len } => opcode::Bind::new(Fd(fd), addr, len).build(),
+        Request::Listen { fd, backlog } => opcode::Listen::new(Fd(fd), backlog).build(),
         Request::Connect {
             fd,
             addr,
