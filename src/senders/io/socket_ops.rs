@@ -219,8 +219,8 @@ pub trait SocketOps: Io {
 
     /// Sends the whole buffer over a stream, with as many sends as it takes: the buffer.
     ///
-    /// If it ends in the middle, by an error or a stop (the error `ECANCELED`),
-    /// [`transferred`](crate::transferred) says how much was sent. Two at a time on one socket may be
+    /// If it ends in the middle, by an error, a stop (the error `ECANCELED`) or a timeout around it (the
+    /// error `TimedOut`), [`transferred`](crate::transferred) says how much was sent. Two at a time on one socket may be
     /// mixed up.
     fn send_all<F: AsFd, B: IoBuf>(self, socket: F, buf: B) -> IoSender<Self, SendAll<F, B>> {
         IoSender::new(self, WriteAll::new(socket, buf, MsgOptions::default()))
@@ -230,7 +230,8 @@ pub trait SocketOps: Io {
     /// of the stream before that is [`std::io::ErrorKind::UnexpectedEof`].
     ///
     /// The whole of a `Vec` is its capacity; [`slice_mut`](crate::IoBufMutExt::slice_mut) says less.
-    /// After an error, or a stop in the middle (the error `ECANCELED`), the buffer holds what
+    /// After an error, or a stop in the middle (the error `ECANCELED`; with a timeout around it,
+    /// `TimedOut`), the buffer holds what
     /// [`transferred`](crate::transferred) counts. Two at a time on one socket may each get a part.
     fn recv_exact<F: AsFd, B: IoBufMut>(
         self,
