@@ -1,9 +1,11 @@
 //! listen: sockets that take connections, through the ring.
 //! Method: clients connect afterwards, and the kernel is asked whether the socket listens.
 
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use sendio::prelude::*;
 use sendio::protocol::Any;
@@ -148,4 +150,52 @@ fn listen_owner_that_panics_is_told_on_the_panic_channel() {
     let ctx = context();
     let refused = outcome_of(&ctx, ctx.scheduler().listen(Refuses, 8));
     assert!(matches!(refused, Outcome::Panicked(_)));
+}
+
+#[test]
+fn refuse_new_keeps_those_that_wait_and_takes_no_more() {
+    for at in ["127.0.0.1:0", "[::1]:0"] {
+        let listener = std::net::TcpListener::bind(at).expect("bind");
+        let at = listener.local_addr().expect("address");
+        let mut clients: Vec<_> = (0..20)
+            .map(|_| TcpStream::connect(at).expect("connect"))
+            .collect();
+        let token = SocketFd::<Any>::from(listener.as_fd());
+        token.refuse_new().expect("it is one of TCP");
+        // It is not answered: neither connected nor refused.
+        let late = TcpStream::connect_timeout(&at, Duration::from_millis(50));
+        assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
+        clients[0].write_all(b"early").expect("connected");
+        for _ in 0..20 {
+            let (mut server, _) = listener.accept().expect("accept");
+            server.write_all(b"served").expect("connected");
+        }
+        listener.set_nonblocking(true).expect("set");
+        let nobody = listener.accept().expect_err("nobody is left");
+        assert_eq!(nobody.kind(), ErrorKind::WouldBlock);
+        drop(listener);
+        for mut client in clients.drain(1..) {
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).expect("an orderly end");
+            assert_eq!(answer, "served");
+        }
+        let refused = TcpStream::connect(at).expect_err("nobody listens");
+        assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    }
+}
+
+#[test]
+fn refuse_new_of_other_sockets_is_not_supported() {
+    let dir = temp_dir();
+    let unix = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).expect("bind");
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").expect("bind");
+    let file = std::fs::File::open("/dev/null").expect("open");
+    for (fd, error) in [
+        (unix.as_fd(), libc::EOPNOTSUPP),
+        (udp.as_fd(), libc::EOPNOTSUPP),
+        (file.as_fd(), libc::ENOTSOCK),
+    ] {
+        let refused = SocketFd::<Any>::from(fd).refuse_new();
+        assert_eq!(code(refused), Some(error));
+    }
 }
