@@ -18,6 +18,7 @@ mod listen;
 mod message;
 mod model;
 mod net;
+mod no_buffers;
 mod open;
 mod orders;
 mod partial;
