@@ -1,4 +1,11 @@
 //! Passes connections on: `proxy --listen ADDR --to ADDR [--threads N]`.
+//!
+//! Both directions of a connection are copied at the same time, each until its end, which is passed on
+//! too. What fails on one side is a reset on the other: nothing that was cut off looks complete.
+//!
+//! After a signal it accepts nobody else. A connection on which nothing passes is closed in good order
+//! within a fifth of a second, whatever `--drain` says. On the others both directions go on, until they
+//! have ended, until nothing passes any more, or until `--drain` is over: then both sides are reset.
 
 use std::cell::Cell;
 use std::io;

@@ -322,7 +322,7 @@
 //! ```compile_fail
 //! use sendio::{IntoError, TimedScheduler, prelude::*};
 //!
-//! fn limited<Sch, E>(scheduler: Sch, work: impl Sender<Value = u8, Error = E>)
+//! fn limited<Sch, E: 'static>(scheduler: Sch, work: impl Sender<Value = u8, Error = E>)
 //! where
 //!     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<E>>>,
 //! {
@@ -333,7 +333,10 @@
 //! ```
 //! use sendio::{IntoError, TimedScheduler, prelude::*};
 //!
-//! fn limited<Sch, E: From<TimedOut>>(scheduler: Sch, work: impl Sender<Value = u8, Error = E>)
+//! fn limited<Sch, E: From<TimedOut> + 'static>(
+//!     scheduler: Sch,
+//!     work: impl Sender<Value = u8, Error = E>,
+//! )
 //! where
 //!     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<E>>>,
 //! {

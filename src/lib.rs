@@ -359,9 +359,11 @@ pub mod io {
     pub use crate::sched::io_context::timer::{Timer, TimerOp};
     pub use crate::senders::io::accept::{Accept, AcceptHandle};
     pub use crate::senders::io::accept_loop::{AcceptLoop, AcceptLoopScript};
+    pub use crate::senders::io::bind::Bind;
     pub use crate::senders::io::close::Close;
     pub use crate::senders::io::connect::{Connect, ConnectNew};
     pub use crate::senders::io::copy::CopyBytes;
+    pub use crate::senders::io::listen::Listen;
     pub use crate::senders::io::message::{
         MessageKind, RecvFrom, RecvMsg, ReturningMessage, SendMsg, SendTo,
     };

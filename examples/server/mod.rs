@@ -42,6 +42,8 @@ static AT_ONCE: StopSource = StopSource::new();
 /// How long a connection may still bring a request when the server ends: what its client sent before
 /// it could know of the end is on its way.
 const GRACE: Duration = Duration::from_millis(100);
+/// How long nobody is accepted when that has just failed.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The arguments that every server has.
 #[derive(clap::Args)]
@@ -207,61 +209,109 @@ where
         };
         let accepting = accept_loop(io, accept, each).with_stop_token(STOP.token());
         let ended = ctx.block_on_local(accepting);
-        // The kernel connects nobody else to it, so that there is an end to those that wait.
+        let rest = Rest {
+            ctx: &ctx,
+            scope,
+            limit: args.connections,
+            begin: Instant::now(),
+            patience: args.drain,
+        };
+        // The kernel connects nobody else to it, so that there is an end to those that wait. A Unix
+        // socket cannot refuse; it can have no more than one wait.
         let closing: SocketFd<'_> = listener.as_fd().into();
-        let closed = closing.listen(0);
-        accept_rest(&ctx, accept, each);
+        let closed = closing.refuse_new().or_else(|_| closing.listen(0));
+        worker.closing.begin();
+        rest.serve_for_a_while(accept_loop(io, accept, each));
+        worker.closing.end_waiting();
+        rest.serve_those_that_wait(|| io.accept(&listener), each);
         drop(listener);
-        drain(&ctx, scope, &worker);
+        rest.end();
         ended.and(closed)
     })
 }
 
-/// Accepts what waits in the listener: its clients are connected, may have sent a request, and would
-/// be reset with the listener. At most for `GRACE`, in case that more come all the time.
-fn accept_rest<T, S: LocalSender<Value = T, Error = io::Error>>(
-    ctx: &IoContext,
-    accept: impl Fn() -> S,
-    each: impl Fn(T),
-) {
-    let end = Instant::now() + GRACE;
-    while Instant::now() < end && !AT_ONCE.stop_requested() {
-        let look = StopSource::new();
-        let one = accept().with_stop_token(look.token()).stopped_as_optional();
-        // The kernel looks at the listener first. What it finds there wins against the stop.
-        let enough = ctx.local().schedule().then(|()| look.request_stop());
-        match ctx.block_on_local(when_all((one, enough))) {
-            Ok(Some((Some(accepted), _))) => each(accepted),
-            // Nobody waits, there is no place, or no descriptor.
-            _ => return,
-        }
-    }
+/// The end of a thread: who is connected is served, also who waits in the listener.
+struct Rest<'x, 'scope, 'env> {
+    ctx: &'x IoContext,
+    scope: &'scope LocalScope<'scope, 'env>,
+    limit: usize,
+    begin: Instant,
+    patience: Duration,
 }
 
-/// Brings sessions to an end: those that wait for a request soon, those with work to do in time.
-fn drain<'scope, T>(
-    ctx: &IoContext,
-    scope: &'scope LocalScope<'scope, '_>,
-    worker: &Worker<'_, T>,
-) {
-    let begin = Instant::now();
-    let end = begin.checked_add(worker.args.drain);
-    let ended_by = |deadline: Option<Instant>| {
-        let all = scope.wait_empty().cast_err::<io::Error>();
-        let all = match deadline {
-            Some(deadline) => Either::Left(all.deadline(ctx.local(), deadline)),
-            None => Either::Right(all),
+impl Rest<'_, '_, '_> {
+    /// The value of `work`, unless it fails, or is not there at `end`, or there was a second signal.
+    fn by<S: LocalSender<Error = io::Error>>(
+        &self,
+        end: Option<Instant>,
+        work: S,
+    ) -> Option<S::Value> {
+        let work = match end {
+            Some(end) => Either::Left(work.deadline(self.ctx.local(), end)),
+            None => Either::Right(work),
         };
-        let ended = ctx.block_on_local(all.with_stop_token(AT_ONCE.token()));
-        ended.is_ok_and(|ended| ended.is_some())
-    };
-    worker.closing.begin();
-    if ended_by(Some(begin + GRACE.min(worker.args.drain))) {
-        return;
+        let ended = self
+            .ctx
+            .block_on_local(work.with_stop_token(AT_ONCE.token()));
+        ended.ok().flatten()
     }
-    worker.closing.end_waiting();
-    if !ended_by(end) {
-        scope.request_stop();
+
+    /// When patience ends; `None` is never.
+    fn end_of_patience(&self) -> Option<Instant> {
+        self.begin.checked_add(self.patience)
+    }
+
+    /// Lets everything go on for a moment: what clients sent before they could know of the end is on
+    /// its way, and so are clients to which the kernel has said that they are connected.
+    fn serve_for_a_while<S: LocalSender<Value = Infallible, Error = io::Error>>(
+        &self,
+        accepting: S,
+    ) {
+        let end = Some(self.begin + GRACE.min(self.patience));
+        self.by(end, accepting);
+        // A listener that is broken takes nothing from those that are connected.
+        self.by(end, self.scope.wait_empty().cast_err());
+    }
+
+    /// Accepts what waits in the listener, as others leave and make room.
+    fn serve_those_that_wait<T, S: LocalSender<Value = T, Error = io::Error>>(
+        &self,
+        accept: impl Fn() -> S,
+        each: impl Fn(T),
+    ) {
+        let (io, end) = (self.ctx.local(), self.end_of_patience());
+        loop {
+            let room = self.scope.wait_below(self.limit).cast_err();
+            if self.by(end, room).is_none() {
+                return;
+            }
+            let look = StopSource::new();
+            let one = accept()
+                .with_stop_token(look.token())
+                .stopped_as_optional()
+                .into_result()
+                .cast_err();
+            // The kernel looks at the listener first. What it finds there wins against the stop.
+            let enough = io.schedule().then(|()| look.request_stop());
+            match self.by(end, when_all((one, enough))) {
+                Some((Ok(Some(accepted)), _)) => each(accepted),
+                // One was lost, or there is no descriptor: not at once again.
+                Some((Err(_), _)) => {
+                    if self.by(end, io.schedule_after(PAUSE)).is_none() {
+                        return;
+                    }
+                }
+                Some((Ok(None), _)) | None => return,
+            }
+        }
+    }
+
+    /// Waits for all that is left, as long as there is patience.
+    fn end(&self) {
+        let all = self.scope.wait_empty().cast_err();
+        if self.by(self.end_of_patience(), all).is_none() {
+            self.scope.request_stop();
+        }
     }
 }
 

@@ -216,6 +216,22 @@ pub enum Request {
         /// The protocol; 0 for the usual one.
         protocol: i32,
     },
+    /// `bind(2)`.
+    Bind {
+        /// The socket.
+        fd: RawFd,
+        /// The address that it gets.
+        addr: *const libc::sockaddr,
+        /// How many bytes the address has.
+        len: libc::socklen_t,
+    },
+    /// `listen(2)`.
+    Listen {
+        /// The socket.
+        fd: RawFd,
+        /// How many connections wait at most, zero or more.
+        backlog: i32,
+    },
     /// `connect(2)`.
     Connect {
         /// The socket.

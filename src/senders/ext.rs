@@ -877,6 +877,11 @@ pub trait SenderExt: Sender {
     /// `TimedOut` is converted by `From` (`std::io::Error` has it); the timer's own error is the
     /// result if it came first and the sender then stopped. A value that came late is no error.
     ///
+    /// Operations on a whole buffer (`read_exact`, `send_all` and the like) that were stopped in the
+    /// middle have the kind `TimedOut` too, and [`transferred`](crate::transferred) still says how much
+    /// they moved. That is so for `std::io::Error`, also in a `Box<dyn Error>`: with an error type of
+    /// your own put the timeout before the `map_err`.
+    ///
     /// # Cancellation
     /// A stop request of the receiver stops both sender and timer. A duration of zero is `TimedOut`
     /// at once, without starting the sender.
@@ -902,7 +907,7 @@ pub trait SenderExt: Sender {
     /// [`deadline`](SenderExt::deadline) for a point in time.
     fn timeout<Sch>(self, scheduler: Sch, duration: Duration) -> Timeout<Self, Sch>
     where
-        Self::Error: From<TimedOut>,
+        Self::Error: From<TimedOut> + 'static,
         Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<Self::Error>>>,
     {
         timeout(self, scheduler, duration)
@@ -927,7 +932,7 @@ pub trait SenderExt: Sender {
     /// ```
     fn deadline<Sch>(self, scheduler: Sch, instant: Instant) -> Timeout<Self, Sch>
     where
-        Self::Error: From<TimedOut>,
+        Self::Error: From<TimedOut> + 'static,
         Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<Self::Error>>>,
     {
         deadline(self, scheduler, instant)

@@ -91,7 +91,8 @@ impl<'fd, P> SocketFd<'fd, P> {
     }
 
     /// Gives the socket an address of its own. `bind(2)`; does not block. The handles bind theirs:
-    /// [`SocketHandle::bind`](crate::SocketHandle::bind).
+    /// [`SocketHandle::bind`](crate::SocketHandle::bind). For pipelines there is
+    /// [`SocketOps::bind`](crate::SocketOps::bind).
     ///
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable`, `PermissionDenied` for a port below 1024; `InvalidInput` if
@@ -101,10 +102,12 @@ impl<'fd, P> SocketFd<'fd, P> {
     }
 
     /// Takes connections, of which at most `backlog` wait to be accepted, and one more; on a socket
-    /// that listens this changes how many. `listen(2)`; does not block.
+    /// that listens this changes how many. `listen(2)`; does not block. For pipelines there is
+    /// [`SocketOps::listen`](crate::SocketOps::listen).
     ///
-    /// A server that ends can say `listen(0)`, accept those that wait, and then close: who comes
-    /// meanwhile is refused when the socket is closed, instead of connected and reset.
+    /// A server that ends says [`refuse_new`](Self::refuse_new), accepts those that wait, and then
+    /// closes. Where that is not supported it says `listen(0)`, by which no more than one client comes
+    /// for each that is accepted.
     ///
     /// # Errors
     /// `Unsupported` (`EOPNOTSUPP`) for sockets without connections, `AddrInUse`.
@@ -126,6 +129,37 @@ impl<'fd, P> SocketFd<'fd, P> {
     /// ```
     pub fn listen(self, backlog: u32) -> io::Result<()> {
         sockopt::listen(self.as_borrowed(), backlog)
+    }
+
+    /// A TCP listener: takes no new connections. Those that were made, or begun, can be accepted as
+    /// before. A client that comes now waits, asks again after a second, and is refused when the
+    /// listener is closed by then; or finds another listener of the same address. For a server that
+    /// ends, since closing a listener resets the clients that wait in it. It cannot be taken back.
+    ///
+    /// `SO_ATTACH_FILTER` (man page `socket(7)`), with a filter for packets that begin a connection; it
+    /// replaces a filter that the socket has. Does not block.
+    ///
+    /// # Errors
+    /// `Unsupported` (`EOPNOTSUPP`) for other sockets; `ENOMEM`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::{TcpListener, prelude::*};
+    /// use std::{net::Ipv4Addr, time::Duration};
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let io = ctx.local();
+    /// let listener = TcpListener::bind(io, (Ipv4Addr::LOCALHOST, 0))?;
+    /// // The server ends: who waits is served.
+    /// listener.token().refuse_new()?;
+    /// let next = || listener.accept().timeout(io, Duration::from_millis(10));
+    /// while let Ok(Some((_connection, _peer))) = ctx.block_on_local(next()) {}
+    /// drop(listener);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn refuse_new(self) -> io::Result<()> {
+        sockopt::drop_connection_requests(self.as_borrowed())
     }
 
     /// Ends the connection in one direction or both, at once. `shutdown(2)`; does not block. For

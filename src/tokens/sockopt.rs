@@ -133,10 +133,69 @@ pub(crate) fn bind(fd: BorrowedFd<'_>, endpoint: &Endpoint) -> io::Result<()> {
 
 /// `listen(2)`.
 pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
-    let backlog = c_int::try_from(backlog).unwrap_or(c_int::MAX);
     // SAFETY: no memory is passed.
-    check(unsafe { libc::listen(fd.as_raw_fd(), backlog) })
+    check(unsafe { libc::listen(fd.as_raw_fd(), backlog_number(backlog)) })
 }
+
+/// The number for the kernel, which bounds it further.
+pub(crate) fn backlog_number(backlog: u32) -> c_int {
+    c_int::try_from(backlog).unwrap_or(c_int::MAX)
+}
+
+/// A program for the kernel that drops packets with `SYN` and without `ACK`, which ask for a
+/// connection, and lets all others pass. It sees them from the TCP header on.
+/// Documentation/networking/filter.rst.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the codes are small; `libc` has them as `u32`"
+)]
+const NO_CONNECTION_REQUESTS: [libc::sock_filter; 5] = {
+    const fn step(code: u32, jt: u8, jf: u8, k: u32) -> libc::sock_filter {
+        libc::sock_filter {
+            code: code as u16,
+            jt,
+            jf,
+            k,
+        }
+    }
+    const FLAGS_AT: u32 = 13;
+    const SYN: u32 = 0x02;
+    const ACK: u32 = 0x10;
+    [
+        step(libc::BPF_LD | libc::BPF_B | libc::BPF_ABS, 0, 0, FLAGS_AT),
+        step(libc::BPF_ALU | libc::BPF_AND | libc::BPF_K, 0, 0, SYN | ACK),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, SYN),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, 0),
+        step(libc::BPF_RET | libc::BPF_K, 0, 0, u32::MAX),
+    ]
+};
+
+/// Lets a TCP listener overhear requests for connections: `SO_ATTACH_FILTER`.
+pub(crate) fn drop_connection_requests(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let protocol = get_int(fd, Opt(libc::SOL_SOCKET, libc::SO_PROTOCOL))?;
+    if protocol != libc::IPPROTO_TCP {
+        return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+    }
+    let mut steps = NO_CONNECTION_REQUESTS;
+    let program = libc::sock_fprog {
+        len: 5,
+        filter: steps.as_mut_ptr(),
+    };
+    // SAFETY: the kernel reads the program, of as many steps as it says, and keeps a copy.
+    check(unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            PROGRAM_LEN,
+        )
+    })
+}
+
+/// How many bytes the description of a program has.
+const PROGRAM_LEN: socklen_t = 16;
+static_assertions::const_assert_eq!(size_of::<libc::sock_fprog>(), 16);
 
 /// `shutdown(2)`.
 pub(crate) fn shutdown(fd: BorrowedFd<'_>, how: Shutdown) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::wait::{PATIENCE, soon, wait_until};
-use crate::support::{Server, exchange, pattern, ping, read_all, refuses, reset};
+use crate::support::{Server, client, exchange, pattern, ping, read_all, refuses, reset};
 
 #[test]
 fn echo_of_a_mebibyte_and_half_close() {
@@ -186,6 +186,49 @@ fn echo_sigterm_serves_connections_that_wait_in_the_listener() {
 }
 
 #[test]
+fn echo_sigterm_as_clients_come_all_the_time_resets_none() {
+    let mut server = Server::start("echo", &["--threads", "2"]);
+    let served = AtomicUsize::new(0);
+    thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                // Refused, in the end.
+                while let Ok(mut client) = client(&server.address) {
+                    client.write_all(b"hello").expect("connected");
+                    ping_is_answered(&client);
+                    served.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        wait_until(soon(), "many were served", || {
+            served.load(Ordering::Relaxed) > 2000
+        });
+        server.terminate();
+    });
+    assert!(server.wait().success());
+}
+
+#[test]
+fn echo_sigterm_serves_connections_beyond_the_limit() {
+    let mut server = Server::start("echo", &["--connections", "2"]);
+    let (idle, mut busy) = (server.connect(), server.connect());
+    ping(&idle, b"one");
+    ping(&busy, b"two");
+    let beyond: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
+    for mut client in &beyond {
+        client.write_all(b"beyond").expect("it has room");
+    }
+    server.terminate();
+    busy.write_all(b"three").expect("connected");
+    for client in &beyond {
+        assert_eq!(read_all(client).expect("an orderly end"), b"beyond");
+    }
+    assert_eq!(read_all(&busy).expect("an orderly end"), b"three");
+    assert_eq!(read_all(&idle).expect("an orderly end"), b"");
+    assert!(server.wait().success());
+}
+
+#[test]
 fn echo_sigterm_with_idle_connections_ends_at_once() {
     let mut server = Server::start("echo", &["--drain", "3600"]);
     let idle: Vec<TcpStream> = (0..50).map(|_| server.connect()).collect();
@@ -221,13 +264,15 @@ fn echo_sigterm_answers_all_that_has_arrived_from_a_slow_client() {
 
 /// How many bytes that were sent the other side has not confirmed: proc_pid_net(5).
 fn not_acknowledged(stream: &TcpStream) -> usize {
-    let port = stream.local_addr().expect("an address").port();
+    // Both ends: the port alone may be that of an old connection to another server as well.
+    let local = stream.local_addr().expect("an address").port();
+    let peer = stream.peer_addr().expect("an address").port();
+    let port = |field: &str| u16::from_str_radix(field.rsplit_once(':')?.1, 16).ok();
     let table = fs::read_to_string("/proc/net/tcp").expect("a table of sockets");
     let own = table.lines().find_map(|line| {
         let mut fields = line.split_whitespace().skip(1);
-        let local = fields.next()?.rsplit_once(':')?.1;
-        let own = u16::from_str_radix(local, 16).ok()? == port;
-        let queue = fields.nth(2)?.split_once(':')?.0;
+        let own = (port(fields.next()?)?, port(fields.next()?)?) == (local, peer);
+        let queue = fields.nth(1)?.split_once(':')?.0;
         own.then(|| usize::from_str_radix(queue, 16).expect("a number"))
     });
     own.expect("the socket is in the table")

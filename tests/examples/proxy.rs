@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::{Server, exchange, patient, pattern, ping, read_all, refuses, reset};
 
@@ -110,7 +111,7 @@ fn proxy_silent_connections_are_closed_in_good_order() {
 fn proxy_direction_that_is_silent_lives_while_the_other_is_not() {
     let between = Between::start(&["--idle", "1.5"]);
     let (mut client, mut server) = between.connect();
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     let mut byte = [0];
     while begin.elapsed().as_millis() < 2500 {
         server.write_all(b"x").expect("connected");
@@ -152,6 +153,44 @@ fn proxy_sigterm_with_silent_connections_ends_at_once() {
     assert!(between.proxy.wait().success());
     assert_eq!(read_all(&client).expect("an orderly end"), b"");
     assert_eq!(read_all(&server).expect("an orderly end"), b"");
+}
+
+#[test]
+fn proxy_sigterm_with_steady_traffic_cuts_it_off_after_the_drain_time() {
+    let mut between = Between::start(&["--drain", "1"]);
+    let (silent, silent_server) = between.connect();
+    let (mut client, mut server) = between.connect();
+    let pass = |(from, to): (&mut TcpStream, &mut TcpStream)| {
+        from.write_all(b"x").and_then(|()| to.read_exact(&mut [0]))
+    };
+    pass((&mut client, &mut server)).expect("connected");
+    between.proxy.terminate();
+    let begin = Instant::now();
+    thread::scope(|threads| {
+        let silent = threads.spawn(move || {
+            assert_eq!(read_all(&silent).expect("an orderly end"), b"");
+            assert_eq!(read_all(&silent_server).expect("an orderly end"), b"");
+            begin.elapsed()
+        });
+        let mut passed = 0;
+        let error = loop {
+            if let Err(error) = pass((&mut client, &mut server)) {
+                break error;
+            }
+            if let Err(error) = pass((&mut server, &mut client)) {
+                break error;
+            }
+            passed += 1;
+        };
+        let end = begin.elapsed();
+        let cut_off = [ErrorKind::ConnectionReset, ErrorKind::BrokenPipe];
+        assert!(cut_off.contains(&error.kind()), "{error}");
+        assert!(passed > 100, "it went on");
+        assert!(end >= Duration::from_secs(1), "{end:?}");
+        let silent = silent.join().expect("no panic");
+        assert!(silent < end, "{silent:?}, the other one {end:?}");
+    });
+    assert!(between.proxy.wait().success());
 }
 
 #[test]

@@ -2,16 +2,18 @@
 //! Method: a scheduler whose clock the test turns, and work completed by hand.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, PipeWriter, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sendio::factory::{Just, KnownValue};
 use sendio::prelude::*;
+use sendio::transferred;
 
 use crate::common::manual::{Manual, ManualHandle, manual, manual_stopping};
 use crate::common::race::race_pair;
 use crate::common::receivers::{Probe, connect_and_start, lock, message_of, run};
+use crate::common::wait::{soon, wait_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -254,6 +256,82 @@ fn deadline_and_completion_in_the_same_instant_give_one_result() {
         }
         drop(op);
     }
+}
+
+/// How reading four bytes ends, of which three are there when it starts, and then `event` happens.
+fn read_in_the_middle_of_which(
+    event: impl FnOnce(&Clock, &StopSource, &mut PipeWriter),
+) -> Outcome<[u8; 4], io::Error> {
+    let ctx = IoContext::new().expect("a ring");
+    let (reader, mut writer) = io::pipe().expect("pipe");
+    writer.write_all(b"one").expect("write");
+    let (clock, source, probe) = (Clock::new(), StopSource::new(), Probe::new());
+    let read = ctx.scheduler().read_exact(&reader, [0; 4]);
+    let env = Env::default().with_stop_token(source.token());
+    let _op = connect_and_start(read.timeout(&clock, SECOND), probe.receiver_in(env));
+    wait_until(soon(), "three bytes were taken", || {
+        ctx.run_some().expect("not running");
+        ctx.metrics().submitted > 1
+    });
+    probe.expect_nothing();
+    event(&clock, &source, &mut writer);
+    ctx.run_until_empty();
+    probe.outcome()
+}
+
+#[test]
+fn timeout_in_the_middle_of_a_buffer_is_timed_out_and_says_how_much() {
+    let outcome = read_in_the_middle_of_which(|clock, _, _| clock.advance(SECOND));
+    let Outcome::Error(error) = outcome else {
+        panic!("expected an error, was {outcome:?}");
+    };
+    assert!(is_timed_out(&error), "{error:?}");
+    assert_eq!(transferred(&error), 3);
+    assert_eq!(
+        error.to_string(),
+        "the time limit was exceeded, after 3 bytes"
+    );
+}
+
+#[test]
+fn timeout_stop_from_outside_in_the_middle_of_a_buffer_is_no_matter_of_time() {
+    let outcome = read_in_the_middle_of_which(|_, source, _| {
+        source.request_stop();
+    });
+    let Outcome::Error(error) = outcome else {
+        panic!("expected an error, was {outcome:?}");
+    };
+    assert!(!is_timed_out(&error), "{error:?}");
+    assert_eq!(transferred(&error), 3);
+    // The timer was asked to stop too: that its time comes now changes nothing.
+    let outcome = read_in_the_middle_of_which(|clock, source, _| {
+        source.request_stop();
+        clock.advance(SECOND);
+    });
+    assert!(matches!(outcome, Outcome::Error(error) if !is_timed_out(&error)));
+}
+
+#[test]
+fn timeout_as_the_last_byte_arrives_is_success() {
+    let outcome = read_in_the_middle_of_which(|clock, _, writer| {
+        writer.write_all(b"!").expect("write");
+        clock.advance(SECOND);
+    });
+    assert!(matches!(outcome, Outcome::Value(bytes) if &bytes == b"one!"));
+}
+
+#[test]
+fn timeout_after_the_end_of_the_input_is_that_end() {
+    let outcome = read_in_the_middle_of_which(|clock, _, writer| {
+        // In place of the writer, one that belongs to another pipe: this one is closed.
+        *writer = io::pipe().expect("pipe").1;
+        clock.advance(SECOND);
+    });
+    let Outcome::Error(error) = outcome else {
+        panic!("expected an error, was {outcome:?}");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    assert_eq!(transferred(&error), 3);
 }
 
 /// An error whose conversion panics.

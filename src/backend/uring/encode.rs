@@ -55,14 +55,9 @@ pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
             .offset(offset)
             .rw_flags(write_flags)
             .build(),
-        Request::Fsync { fd, data_only } => {
-            let flags = if data_only {
-                FsyncFlags::DATASYNC
-            } else {
-                FsyncFlags::empty()
-            };
-            opcode::Fsync::new(Fd(fd)).flags(flags).build()
-        }
+        Request::Fsync { fd, data_only } => opcode::Fsync::new(Fd(fd))
+            .flags(fsync_flags(data_only))
+            .build(),
         Request::Fallocate {
             fd,
             mode,
@@ -84,12 +79,28 @@ pub(super) fn encode(request: Request, write_flags: i32) -> squeue::Entry {
             encode_message(request)
         }
         Request::Socket { .. }
+        | Request::Bind { .. }
+        | Request::Listen { .. }
         | Request::Connect { .. }
         | Request::Accept { .. }
         | Request::Send { .. }
         | Request::Recv { .. }
         | Request::Shutdown { .. }
         | Request::Poll { .. } => encode_socket(request),
+    }
+}
+
+/// Whether a sync leaves out metadata that reading the data back does not need.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "as for `encode`, of which it is a part"
+)]
+fn fsync_flags(data_only: bool) -> FsyncFlags {
+    if data_only {
+        FsyncFlags::DATASYNC
+    } else {
+        FsyncFlags::empty()
     }
 }
 
@@ -106,6 +117,8 @@ fn encode_socket(request: Request) -> squeue::Entry {
             kind,
             protocol,
         } => opcode::Socket::new(domain, kind, protocol).build(),
+        Request::Bind { fd, addr, len } => opcode::Bind::new(Fd(fd), addr, len).build(),
+        Request::Listen { fd, backlog } => opcode::Listen::new(Fd(fd), backlog).build(),
         Request::Connect {
             fd,
             addr,

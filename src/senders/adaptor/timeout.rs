@@ -2,8 +2,12 @@
 //!
 //! A [`Group`] of the sender and a timer, in which the first completion asks the other to stop. What
 //! the sender makes of that request decides: a value or an error that it still delivers is the
-//! result, and only if it stops is the result [`TimedOut`].
+//! result, and only if it stops is the result [`TimedOut`]. Work that has moved bytes does not stop
+//! without a word: it completes with an error that says how many, and that it was stopped. Such an
+//! error becomes one that says that the time was up; it is found by its type, so it has to be there as
+//! itself, and not within an error type of the user.
 
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -16,6 +20,7 @@ use crate::senders::concept::outcome::{Channel, Outcome};
 use crate::senders::concept::receiver::Receiver;
 use crate::senders::concept::scheduler::{IntoError, TimedScheduler};
 use crate::senders::concept::sender::Sender;
+use crate::senders::io::partial;
 
 /// The error of work whose time was up: what [`timeout`](crate::SenderExt::timeout) and
 /// [`deadline`](crate::SenderExt::deadline) convert into the error type of the work.
@@ -67,7 +72,7 @@ enum Limit<Sch> {
 
 impl<S, Sch> Group for TimeoutGroup<S, Sch>
 where
-    S: Sender<Error: From<TimedOut>>,
+    S: Sender<Error: From<TimedOut> + 'static>,
     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<S::Error>>>,
 {
     type Children = (S, Sch::ScheduleAt);
@@ -100,12 +105,34 @@ where
             (Outcome::Stopped, Outcome::Value(())) if timer_decides => {
                 Outcome::Error(TimedOut.into())
             }
+            (Outcome::Error(error), Outcome::Value(())) if timer_decides => {
+                Outcome::Error(expired(error))
+            }
             (Outcome::Stopped, Outcome::Error(error)) if timer_decides => {
                 Outcome::Error(error.into_error())
             }
             (outcome, _) => outcome,
         }
     }
+}
+
+/// What `error` means, of work whose time was up: if it says that the work was stopped after a part,
+/// that the time limit was exceeded after that part. Any other is what it was.
+#[cold]
+fn expired<E: 'static>(mut error: E) -> E {
+    let any: &mut dyn Any = &mut error;
+    if let Some(error) = any.downcast_mut::<io::Error>() {
+        partial::expire(error, TimedOut);
+    } else if let Some(boxed) = any.downcast_mut::<Box<dyn Error + Send + Sync>>() {
+        if let Some(error) = boxed.downcast_mut::<io::Error>() {
+            partial::expire(error, TimedOut);
+        }
+    } else if let Some(boxed) = any.downcast_mut::<Box<dyn Error>>()
+        && let Some(error) = boxed.downcast_mut::<io::Error>()
+    {
+        partial::expire(error, TimedOut);
+    }
+    error
 }
 
 impl<S, Sch: Clone> Clone for TimeoutGroup<S, Sch> {
@@ -137,7 +164,7 @@ impl<S, Sch> fmt::Debug for TimeoutGroup<S, Sch> {
 /// `sender`, for at most `duration`.
 pub(crate) fn timeout<S, Sch>(sender: S, scheduler: Sch, duration: Duration) -> Timeout<S, Sch>
 where
-    S: Sender<Error: From<TimedOut>>,
+    S: Sender<Error: From<TimedOut> + 'static>,
     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<S::Error>>>,
 {
     let timer = scheduler.schedule_after(duration);
@@ -147,7 +174,7 @@ where
 /// `sender`, until `instant` at the latest.
 pub(crate) fn deadline<S, Sch>(sender: S, scheduler: Sch, instant: Instant) -> Timeout<S, Sch>
 where
-    S: Sender<Error: From<TimedOut>>,
+    S: Sender<Error: From<TimedOut> + 'static>,
     Sch: TimedScheduler<ScheduleAt: Sender<Value = (), Error: IntoError<S::Error>>>,
 {
     let timer = scheduler.schedule_at(instant);
@@ -155,4 +182,33 @@ where
         (sender, timer),
         TimeoutGroup::new(Limit::At(scheduler, instant)),
     )
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::senders::io::partial::{stopped, transferred};
+
+    fn is_timed_out(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::TimedOut && transferred(error) == 3
+    }
+
+    #[test]
+    fn expired_io_errors_are_found_also_in_boxes() {
+        assert!(is_timed_out(&expired(stopped(3))));
+        let shared = expired::<Box<dyn Error + Send + Sync>>(stopped(3).into());
+        assert!(shared.downcast_ref().is_some_and(is_timed_out));
+        let boxed = expired::<Box<dyn Error>>(stopped(3).into());
+        assert!(boxed.downcast_ref().is_some_and(is_timed_out));
+    }
+
+    #[test]
+    fn expired_other_errors_are_what_they_were() {
+        struct Own(io::Error);
+        let own = expired(Own(stopped(3)));
+        assert!(!is_timed_out(&own.0) && transferred(&own.0) == 3);
+        let boxed = expired::<Box<dyn Error>>(TimedOut.into());
+        assert!(boxed.is::<TimedOut>());
+        assert_eq!(expired("text"), "text");
+    }
 }

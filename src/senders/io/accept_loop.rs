@@ -191,7 +191,9 @@ impl<Sch, A, F, S> fmt::Debug for AcceptLoopScript<Sch, A, F, S> {
 ///
 /// # Cancellation
 /// `accept`'s senders and the pauses see the receiver's stop token. A connection that was accepted
-/// although stop was requested is given to `each`; then the loop ends stopped.
+/// although stop was requested is given to `each`; then the loop ends stopped. Clients that wait in the
+/// listener by then are reset when it is closed: see [`SocketFd::refuse_new`](crate::SocketFd::refuse_new)
+/// for how to serve them, and `docs/SERVERS.md` for the whole.
 ///
 /// # Threads
 /// The closures run where the sender before completed. Allocation: none.

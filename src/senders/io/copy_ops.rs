@@ -70,8 +70,8 @@ pub trait CopyOps: Io {
     ///
     /// # Cancellation
     ///
-    /// A stop before anything was taken is *stopped*, one in the middle the error `ECANCELED` with the
-    /// same two facts.
+    /// A stop before anything was taken is *stopped*, one in the middle the error `ECANCELED` (`TimedOut`,
+    /// if a timeout stopped it) with the same two facts.
     ///
     /// # Examples
     ///

@@ -100,8 +100,8 @@ pub trait FileOps: Io {
     /// of the file before that is [`std::io::ErrorKind::UnexpectedEof`].
     ///
     /// The whole of a `Vec` is its capacity; [`slice_mut`](crate::IoBufMutExt::slice_mut) says less.
-    /// After an error, or a stop in the middle (the error `ECANCELED`), the buffer holds what
-    /// [`transferred`](crate::transferred) counts.
+    /// After an error, or a stop in the middle (the error `ECANCELED`; with a timeout around it,
+    /// `TimedOut`), the buffer holds what [`transferred`](crate::transferred) counts.
     ///
     /// # Examples
     ///
@@ -154,8 +154,8 @@ pub trait FileOps: Io {
 
     /// Writes the whole buffer from `offset` on, with as many writes as it takes: the buffer.
     ///
-    /// If it ends in the middle, be it by an error (a full device) or a stop (the error `ECANCELED`),
-    /// [`transferred`](crate::transferred) says how much was written.
+    /// If it ends in the middle, be it by an error (a full device), a stop (the error `ECANCELED`) or a
+    /// timeout around it (`TimedOut`), [`transferred`](crate::transferred) says how much was written.
     ///
     /// # Examples
     ///

@@ -2,10 +2,10 @@
 //!
 //! `file_ops`, `path_ops` and `socket_ops` have the methods that make the operations; one file per
 //! family has their kinds (`read`, `write`, `vectored`, `open`, `close`, `sync`, `space`, `stat`,
-//! `names`; `socket`, `connect`, `accept`, `shutdown`, `poll`). `transfer` says how bytes come and go:
-//! `read` and `write` serve files and sockets alike. `buf` says which types may lend memory to the
-//! kernel, `path`, `open_options` and `msg_flags` prepare arguments, `statx` holds the answer of a
-//! metadata request, `partial` and `returning` what comes back besides a value.
+//! `names`; `socket`, `bind`, `listen`, `connect`, `accept`, `shutdown`, `poll`). `transfer` says how
+//! bytes come and go: `read` and `write` serve files and sockets alike. `buf` says which types may lend
+//! memory to the kernel, `path`, `open_options` and `msg_flags` prepare arguments, `statx` holds the
+//! answer of a metadata request, `partial` and `returning` what comes back besides a value.
 //!
 //! `message_ops` and `copy_ops` have messages, and bytes that go from one descriptor to another:
 //! `message`, `ancillary`; `splice`, `copy`.
@@ -13,12 +13,14 @@
 pub(crate) mod accept;
 pub(crate) mod accept_loop;
 pub(crate) mod ancillary;
+pub(crate) mod bind;
 pub(crate) mod buf;
 pub(crate) mod close;
 pub(crate) mod connect;
 pub(crate) mod copy;
 pub(crate) mod copy_ops;
 pub(crate) mod file_ops;
+pub(crate) mod listen;
 pub(crate) mod message;
 pub(crate) mod message_ops;
 pub(crate) mod msg_flags;

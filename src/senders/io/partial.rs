@@ -11,6 +11,8 @@ use crate::senders::concept::outcome::Outcome;
 ///
 /// It is inside of the [`io::Error`], whose kind is that of the cause; [`transferred`] finds it. Such
 /// an error has no [`raw_os_error`](io::Error::raw_os_error) itself, its [`cause`](Self::cause) has.
+/// That of a stop is `ECANCELED`, or [`TimedOut`](crate::TimedOut) if a
+/// [`timeout`](crate::SenderExt::timeout) asked for it.
 ///
 /// # Examples
 ///
@@ -142,6 +144,28 @@ pub(crate) fn stopped(done: usize) -> io::Error {
     after(done, io::Error::from_raw_os_error(libc::ECANCELED))
 }
 
+/// If `error` is that of an operation that was [`stopped`] after a part, makes it say that it was
+/// `cause` that ended it; how much was done, and what is left of it, stays.
+#[cold]
+pub(crate) fn expire(error: &mut io::Error, cause: impl Into<io::Error>) {
+    let inner = error.get_mut();
+    let Some(partial) = inner.and_then(|inner| inner.downcast_mut::<Partial>()) else {
+        return;
+    };
+    let stopped = |cause: &io::Error| cause.raw_os_error() == Some(libc::ECANCELED);
+    if !partial.cause.as_ref().is_some_and(stopped) {
+        return;
+    }
+    let cause = cause.into();
+    let kind = cause.kind();
+    let partial = Partial {
+        transferred: partial.transferred,
+        rest: std::mem::take(&mut partial.rest),
+        cause: Some(cause),
+    };
+    *error = io::Error::new(kind, partial);
+}
+
 /// What the ending of an operation on a whole buffer of `len` bytes means, `done` of which were
 /// transferred: `missing` is the error if it ended before all were.
 #[inline]
@@ -181,4 +205,47 @@ pub(crate) fn stranded(done: usize, rest: Vec<u8>, cause: io::Error) -> io::Erro
             cause: Some(cause),
         },
     )
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// The parts of the error after it was told that the time was up.
+    fn expired(mut error: io::Error) -> (io::ErrorKind, usize, Vec<u8>, Option<i32>) {
+        expire(&mut error, io::ErrorKind::TimedOut);
+        let inner = error.get_ref();
+        let partial = inner.and_then(|inner| inner.downcast_ref::<Partial>());
+        let rest = partial.map_or_else(Vec::new, |partial| partial.rest().to_vec());
+        let cause = partial.and_then(Partial::cause);
+        let code = cause.unwrap_or(&error).raw_os_error();
+        (error.kind(), transferred(&error), rest, code)
+    }
+
+    #[test]
+    fn partial_of_a_stop_keeps_what_was_done_when_its_time_was_up() {
+        let timed_out = io::ErrorKind::TimedOut;
+        assert_eq!(expired(stopped(3)), (timed_out, 3, vec![], None));
+        let canceled = io::Error::from_raw_os_error(libc::ECANCELED);
+        let copy = stranded(0, b"on the way".to_vec(), canceled);
+        assert_eq!(expired(copy), (timed_out, 0, b"on the way".to_vec(), None));
+    }
+
+    #[test]
+    fn partial_of_another_cause_is_no_matter_of_time() {
+        let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
+        let kind = reset.kind();
+        assert_eq!(
+            expired(after(3, reset)),
+            (kind, 3, vec![], Some(libc::ECONNRESET))
+        );
+        let eof = io::ErrorKind::UnexpectedEof;
+        assert_eq!(expired(ended(eof, 3)), (eof, 3, vec![], None));
+        // Not told by an operation on a whole buffer.
+        let canceled = io::Error::from_raw_os_error(libc::ECANCELED);
+        let code = canceled.raw_os_error();
+        assert_eq!(expired(canceled).3, code);
+        let plain = io::Error::other("something else");
+        assert_eq!(expired(plain).0, io::ErrorKind::Other);
+    }
 }

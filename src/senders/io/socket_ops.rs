@@ -5,8 +5,10 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 
 use super::accept::Accept;
+use super::bind::Bind;
 use super::buf::{IoBuf, IoBufMut};
 use super::connect::Connect;
+use super::listen::Listen;
 use super::msg_flags::MsgFlags;
 use super::poll::{Poll, PollEvents};
 use super::read::{Read, ReadExact, Recv, RecvExact};
@@ -78,6 +80,66 @@ pub trait SocketOps: Io {
     /// ```
     fn socket(self, domain: Domain, kind: SocketKind, protocol: i32) -> IoSender<Self, Socket> {
         IoSender::new(self, Socket::new(domain, kind, protocol))
+    }
+
+    /// Gives the socket an address of its own. `bind(2)`, through the ring; man page `bind(2)`.
+    ///
+    /// The handles bind theirs as they are made, and [`SocketFd::bind`](crate::SocketFd::bind) does it at
+    /// once; this is for a step of a pipeline. Port 0 is one that is free, and
+    /// [`local_endpoint`](crate::SocketOptions::local_endpoint) tells which. A Unix path becomes a file,
+    /// which stays when the socket is closed.
+    ///
+    /// Since Linux 6.11; before, the context makes the system call on its thread.
+    ///
+    /// # Errors
+    /// `AddrInUse`, `AddrNotAvailable`; `PermissionDenied` (`EACCES`) for a port below 1024, or a Unix
+    /// path in a directory that may not be written; `InvalidInput` if the socket has an address, or the
+    /// length of the address does not fit; `EAFNOSUPPORT` for an address of another family; `NotFound`
+    /// for a Unix path in a directory that is not there.
+    ///
+    /// # Cancellation
+    /// A stop before it starts leaves the socket as it is; after that the result decides.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use sendio::{Domain, SocketFd, SocketKind, SocketOptions, prelude::*};
+    /// use std::{net::Ipv4Addr, os::fd::AsFd};
+    ///
+    /// let ctx = IoContext::new()?;
+    /// let io = ctx.scheduler();
+    /// let made = io.socket(Domain::Inet, SocketKind::STREAM, 0);
+    /// let socket = ctx.block_on(made)?.expect("nobody asks it to stop");
+    /// let bound = io.bind(&socket, (Ipv4Addr::LOCALHOST, 0));
+    /// ctx.block_on(bound.let_value(|()| io.listen(&socket, 128)))?;
+    /// let listener: SocketFd<'_> = socket.as_fd().into();
+    /// assert!(listener.is_listening()?);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn bind<F: AsFd>(self, socket: F, at: impl Into<Endpoint>) -> IoSender<Self, Bind<F>> {
+        IoSender::new(self, Bind::new(socket, at.into()))
+    }
+
+    /// Takes connections, of which at most `backlog` wait to be accepted, and one more; the system
+    /// bounds it (`net.core.somaxconn`). On a socket that listens this changes how many.
+    /// `listen(2)`, through the ring; man page `listen(2)`.
+    ///
+    /// [`SocketFd::listen`](crate::SocketFd::listen) does it at once. An Internet socket without an
+    /// address gets one that is free. Since Linux 6.11; before, the context makes the system call on its
+    /// thread.
+    ///
+    /// # Errors
+    /// `Unsupported` (`EOPNOTSUPP`) for sockets without connections, `AddrInUse`; `InvalidInput` if the
+    /// socket is connected, or is a Unix one without an address.
+    ///
+    /// # Cancellation
+    /// As for [`bind`](Self::bind).
+    ///
+    /// # Examples
+    ///
+    /// See [`bind`](Self::bind).
+    fn listen<F: AsFd>(self, socket: F, backlog: u32) -> IoSender<Self, Listen<F>> {
+        IoSender::new(self, Listen::new(socket, backlog))
     }
 
     /// Connects the socket to `peer`. `connect(2)`.
@@ -157,8 +219,8 @@ pub trait SocketOps: Io {
 
     /// Sends the whole buffer over a stream, with as many sends as it takes: the buffer.
     ///
-    /// If it ends in the middle, by an error or a stop (the error `ECANCELED`),
-    /// [`transferred`](crate::transferred) says how much was sent. Two at a time on one socket may be
+    /// If it ends in the middle, by an error, a stop (the error `ECANCELED`) or a timeout around it (the
+    /// error `TimedOut`), [`transferred`](crate::transferred) says how much was sent. Two at a time on one socket may be
     /// mixed up.
     fn send_all<F: AsFd, B: IoBuf>(self, socket: F, buf: B) -> IoSender<Self, SendAll<F, B>> {
         IoSender::new(self, WriteAll::new(socket, buf, MsgOptions::default()))
@@ -168,7 +230,8 @@ pub trait SocketOps: Io {
     /// of the stream before that is [`std::io::ErrorKind::UnexpectedEof`].
     ///
     /// The whole of a `Vec` is its capacity; [`slice_mut`](crate::IoBufMutExt::slice_mut) says less.
-    /// After an error, or a stop in the middle (the error `ECANCELED`), the buffer holds what
+    /// After an error, or a stop in the middle (the error `ECANCELED`; with a timeout around it,
+    /// `TimedOut`), the buffer holds what
     /// [`transferred`](crate::transferred) counts. Two at a time on one socket may each get a part.
     fn recv_exact<F: AsFd, B: IoBufMut>(
         self,
