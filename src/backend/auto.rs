@@ -24,6 +24,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::clock::VirtualClock;
+use super::epoll::Epoll;
 use super::event::EventWaker;
 use super::options::Options;
 use super::report::{BackendReport, Refusal};
@@ -87,6 +88,7 @@ macro_rules! backends {
 
 backends! {
     Uring(Uring),
+    Epoll(Epoll),
 }
 
 /// What [`Auto`] stores in an operation.
@@ -117,7 +119,6 @@ unsafe impl Backend for Auto {
         unsafe {
             match &self.inner {
                 Inner::Uring(ring) => ring.submit(slot.cast(), request),
-                #[expect(unreachable_patterns, reason = "until there are others")]
                 _ => self.submit_elsewhere(slot, request),
             }
         }

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use super::{Auto, Inner};
 use crate::backend::Backend;
+use crate::backend::epoll::Epoll;
 use crate::backend::options::Options;
 use crate::backend::report::{BackendKind, Refusal};
 use crate::backend::uring::Uring;
@@ -110,9 +111,8 @@ fn make(kind: BackendKind, options: &Options) -> io::Result<Inner> {
             lacking(&ring)?;
             Ok(Inner::Uring(ring))
         }
-        BackendKind::Aio | BackendKind::Epoll => {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "not yet"))
-        }
+        BackendKind::Epoll => Ok(Inner::Epoll(Epoll::new(options)?)),
+        BackendKind::Aio => Err(io::Error::new(io::ErrorKind::Unsupported, "not yet")),
         BackendKind::Sim => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "this program was built without the feature `sim` of sendio",

@@ -104,6 +104,8 @@ pub(super) unsafe fn attempt(core: NonNull<SlotCore>) -> Attempt {
                 kind,
                 protocol,
             } => checked(libc::socket(domain, kind, protocol)).into(),
+            Request::Bind { fd, addr, len } => checked(libc::bind(fd, addr, len)).into(),
+            Request::Listen { fd, backlog } => checked(libc::listen(fd, backlog)).into(),
             Request::Shutdown { fd, how } => checked(libc::shutdown(fd, how)).into(),
             Request::Accept {
                 fd,
