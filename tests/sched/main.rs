@@ -11,6 +11,7 @@ static ALLOC: CountingAlloc = CountingAlloc;
 mod allocations;
 mod bridge;
 mod cancel;
+mod epoll;
 mod executor;
 mod hostile;
 mod inline;

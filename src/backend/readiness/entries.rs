@@ -73,6 +73,9 @@ pub(super) struct Entry<W> {
     pub(super) watch: W,
 }
 
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Entry<()>>() <= 112, "docs/epoll.md says so");
+
 impl<W: Default> Entry<W> {
     fn new() -> Self {
         Self {
