@@ -12,6 +12,7 @@ mod allocations;
 mod auto;
 mod bridge;
 mod cancel;
+mod epoll;
 mod executor;
 mod hostile;
 mod inline;

@@ -16,6 +16,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
+use std::time::Instant;
 
 use super::source::Key;
 use crate::util::list::List;
@@ -66,12 +67,17 @@ pub(super) struct Entry<W> {
     next: Cell<u32>,
     /// How often in a row it was ready and nothing came of it.
     pub(super) vain: Cell<u8>,
+    /// Since when.
+    pub(super) vain_since: Cell<Option<Instant>>,
     /// It is looked at by the clock.
     pub(super) paused: Cell<bool>,
     ways: [List; 3],
     pub(super) polls: List,
     pub(super) watch: W,
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Entry<()>>() <= 128, "docs/epoll.md says so");
 
 impl<W: Default> Entry<W> {
     fn new() -> Self {
@@ -84,6 +90,7 @@ impl<W: Default> Entry<W> {
             reported: Cell::new(false),
             next: Cell::new(NONE),
             vain: Cell::new(0),
+            vain_since: Cell::new(None),
             paused: Cell::new(false),
             ways: [List::new(), List::new(), List::new()],
             polls: List::new(),
@@ -121,6 +128,17 @@ struct Number {
     guesses: u8,
     /// The last receive took all there was.
     drained: bool,
+    /// It was found to be a socket.
+    socket: bool,
+}
+
+impl Number {
+    const UNKNOWN: Self = Self {
+        place: NONE,
+        guesses: 0,
+        drained: false,
+        socket: false,
+    };
 }
 
 /// The entries, and which number has which.
@@ -210,12 +228,7 @@ impl<W: Default> Entries<W> {
         entry.paused.set(false);
         let mut numbers = self.numbers.borrow_mut();
         if numbers.len() <= index {
-            let unknown = Number {
-                place: NONE,
-                guesses: 0,
-                drained: false,
-            };
-            numbers.resize(index + 1, unknown);
+            numbers.resize(index + 1, Number::UNKNOWN);
         }
         numbers[index].place = place;
         self.count.set(self.count.get() + 1);
@@ -308,6 +321,28 @@ impl<W: Default> Entries<W> {
         {
             change(number);
         }
+    }
+
+    /// The number may be that of another file.
+    pub(super) fn forget(&self, fd: RawFd) {
+        self.change(fd, |number| {
+            *number = Number {
+                place: number.place,
+                ..Number::UNKNOWN
+            };
+        });
+    }
+
+    /// It is a socket.
+    pub(super) fn set_socket(&self, fd: RawFd) {
+        self.change(fd, |number| number.socket = true);
+    }
+
+    /// Whether it is known to be a socket.
+    pub(super) fn is_socket(&self, fd: RawFd) -> bool {
+        let mut socket = false;
+        self.change(fd, |number| socket = number.socket);
+        socket
     }
 
     /// A receive was tried at once, and found nothing, or something.
@@ -403,6 +438,12 @@ mod tests {
         entries.took(3, true);
         entries.tried(3, true);
         assert!(!entries.guess_empty(3), "something was there");
+        entries.tried(3, false);
+        entries.set_socket(3);
+        assert!(entries.is_socket(3) && !entries.is_socket(4));
+        entries.forget(3);
+        assert!(!entries.guess_empty(3) && !entries.is_socket(3));
+        assert!(entries.find(3).is_some(), "it is still waited for");
         assert!(!entries.guess_empty(-1) && !entries.guess_empty(1000));
     }
 }
