@@ -1,0 +1,236 @@
+//! The iocbs that wait to be submitted, and handing them over: all of them in one system call.
+//!
+//! # States
+//!
+//! ```text
+//! Out ── push ──> Queued ── flush ──> AtKernel ── its event was taken ──> Out
+//!  ^                │ │ refused
+//!  └──── remove ────┘ └──> Out
+//! ```
+//!
+//! # Bounds
+//!
+//! At most as many are at the kernel as the context has places; the others wait here, in order. A kernel
+//! that takes fewer leaves the rest here as well. `io_submit` stops at the first iocb that it refuses:
+//! that one is handed back with its error, and the next call begins after it.
+//!
+//! # Threads
+//! The context's.
+//!
+//! # Safety
+//! - INV-AIO-1: an entry stays in place from `push` until it was removed or refused, or its event was
+//!   taken.
+//! - INV-LIST-1: the same, for the links of entries that are queued.
+
+#![expect(unsafe_code, reason = "entries live in operation states")]
+
+use std::cell::{Cell, UnsafeCell};
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use super::context::Context;
+use super::iocb::Iocb;
+use crate::util::list::{Links, List};
+
+/// Where an entry is; see the module's drawing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Out,
+    Queued,
+    AtKernel,
+}
+
+/// An iocb, with what the queue needs.
+#[repr(C)] // The links come first: their address is that of the entry.
+pub(crate) struct Entry {
+    /// Initialised while queued.
+    links: UnsafeCell<MaybeUninit<Links>>,
+    /// Written by the kernel when it is submitted.
+    iocb: UnsafeCell<Iocb>,
+    at: Cell<At>,
+}
+
+impl Entry {
+    /// An entry that is nowhere.
+    #[inline]
+    pub(crate) const fn new(iocb: Iocb) -> Self {
+        Self {
+            links: UnsafeCell::new(MaybeUninit::uninit()),
+            iocb: UnsafeCell::new(iocb),
+            at: Cell::new(At::Out),
+        }
+    }
+
+    /// Where it is.
+    #[inline]
+    pub(crate) const fn at(&self) -> At {
+        self.at.get()
+    }
+
+    /// The address of the iocb in it.
+    ///
+    /// # Safety
+    ///
+    /// - `entry` is alive.
+    #[inline]
+    pub(crate) const unsafe fn iocb(entry: NonNull<Self>) -> *mut Iocb {
+        // SAFETY: a field of a live entry, with the provenance of the whole.
+        unsafe { (&raw mut (*entry.as_ptr()).iocb).cast() }
+    }
+}
+
+/// The queue of a context.
+pub(crate) struct Queue {
+    list: List,
+    len: Cell<usize>,
+    at_kernel: Cell<usize>,
+    /// Room for the addresses that are handed over in one call.
+    batch: UnsafeCell<Box<[*mut Iocb]>>,
+}
+
+impl Queue {
+    /// A queue that may not be used before [`init`](Queue::init), for a context with so many places.
+    pub(crate) fn new(places: u32) -> Self {
+        Self {
+            list: List::new(),
+            len: Cell::new(0),
+            at_kernel: Cell::new(0),
+            batch: UnsafeCell::new(vec![std::ptr::null_mut(); places as usize].into()),
+        }
+    }
+
+    /// Makes the queue usable.
+    ///
+    /// # Safety
+    ///
+    /// - It stays at this address for as long as it is used.
+    pub(crate) unsafe fn init(&self) {
+        // SAFETY: the contract is the same.
+        unsafe { self.list.init() };
+    }
+
+    /// Whether nothing waits.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len.get() == 0
+    }
+
+    /// How many are at the kernel.
+    #[inline]
+    pub(crate) const fn at_kernel(&self) -> usize {
+        self.at_kernel.get()
+    }
+
+    /// Whether a flush may hand something over.
+    #[inline]
+    pub(crate) fn has_work(&self) -> bool {
+        !self.is_empty() && self.room() > 0
+    }
+
+    fn room(&self) -> usize {
+        // SAFETY: the length of the slice, which is not borrowed longer.
+        let places = unsafe { (&(*self.batch.get())).len() };
+        places - self.at_kernel.get()
+    }
+
+    /// Queues an entry.
+    ///
+    /// # Safety
+    ///
+    /// - It is alive and `Out`, and keeps INV-AIO-1 from now on.
+    #[inline]
+    pub(crate) unsafe fn push(&self, entry: NonNull<Entry>) {
+        // SAFETY: in no list, and in place until it leaves this one (INV-LIST-1).
+        unsafe {
+            debug_assert_eq!(entry.as_ref().at(), At::Out, "an entry is queued once");
+            entry.as_ref().at.set(At::Queued);
+            self.list.push_back(entry.cast());
+        }
+        self.len.set(self.len.get() + 1);
+    }
+
+    /// Takes an entry out that was not handed over.
+    ///
+    /// # Safety
+    ///
+    /// - It is queued here.
+    pub(crate) unsafe fn remove(&self, entry: NonNull<Entry>) {
+        // SAFETY: it is in this list (contract).
+        unsafe {
+            List::remove(entry.cast());
+            entry.as_ref().at.set(At::Out);
+        }
+        self.len.set(self.len.get() - 1);
+    }
+
+    /// The event of an entry was taken.
+    ///
+    /// # Safety
+    ///
+    /// - It is alive, and was at the kernel until then.
+    #[inline]
+    pub(crate) unsafe fn returned(&self, entry: NonNull<Entry>) {
+        // SAFETY: alive (contract).
+        unsafe { entry.as_ref().at.set(At::Out) };
+        self.at_kernel.set(self.at_kernel.get() - 1);
+    }
+
+    /// Hands over what waits, as far as there is room, and hands back what the kernel refuses, with its
+    /// error. `refused` may not use the queue.
+    pub(crate) fn flush(&self, context: &Context, mut refused: impl FnMut(NonNull<Entry>, i32)) {
+        while self.has_work() {
+            let count = self.gather();
+            // SAFETY: the first entries of the list: alive, at no kernel, and in place until their
+            //         events (INV-AIO-1); the slice is not changed meanwhile.
+            let result = unsafe { context.submit(&(&(*self.batch.get()))[..count]) };
+            match result.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO)) {
+                Ok(accepted) => {
+                    for _ in 0..accepted {
+                        self.pop(At::AtKernel);
+                    }
+                    self.at_kernel.set(self.at_kernel.get() + accepted);
+                    if accepted == 0 {
+                        break;
+                    }
+                }
+                // No place, or no memory: the rest waits for what is at the kernel, or for a while.
+                Err(libc::EAGAIN | libc::EINTR) => break,
+                Err(code) => {
+                    if let Some(entry) = self.pop(At::Out) {
+                        refused(entry, -code);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes the addresses of the first entries; how many.
+    fn gather(&self) -> usize {
+        let room = self.room();
+        let mut next = self.list.first();
+        let mut count = 0;
+        // SAFETY: nobody else has the slice; entries in the list are alive (INV-LIST-1).
+        unsafe {
+            let batch = &mut *self.batch.get();
+            while count < room
+                && let Some(links) = next
+            {
+                batch[count] = Entry::iocb(links.cast());
+                count += 1;
+                next = self.list.after(links);
+            }
+        }
+        count
+    }
+
+    fn pop(&self, to: At) -> Option<NonNull<Entry>> {
+        let entry: NonNull<Entry> = self.list.pop_front()?.cast();
+        self.len.set(self.len.get() - 1);
+        // SAFETY: it was in the list, so it is alive (INV-LIST-1).
+        unsafe { entry.as_ref().at.set(to) };
+        Some(entry)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,169 @@
+use std::os::fd::{AsFd, AsRawFd};
+
+use super::*;
+use crate::backend::event::{EventFd, signal};
+
+const POLLIN: u16 = 1;
+const POLLOUT: u16 = 4;
+
+/// A context, its queue, and what the kernel refused.
+struct Rig {
+    context: Context,
+    queue: Box<Queue>,
+    refused: Vec<(NonNull<Entry>, i32)>,
+}
+
+impl Rig {
+    fn new(places: u32, queue_places: u32) -> Self {
+        let queue = Box::new(Queue::new(queue_places));
+        // SAFETY: it stays in its box.
+        unsafe { queue.init() };
+        Self {
+            context: Context::new(places).expect("a context"),
+            queue,
+            refused: Vec::new(),
+        }
+    }
+
+    fn push(&self, entries: &[Entry]) {
+        for entry in entries {
+            // SAFETY: the tests keep them, and do not move them, until they have taken the events.
+            unsafe { self.queue.push(NonNull::from(entry)) };
+        }
+    }
+
+    fn flush(&mut self) -> u64 {
+        let before = self.context.calls();
+        let refused = &mut self.refused;
+        self.queue
+            .flush(&self.context, |entry, code| refused.push((entry, code)));
+        self.context.calls() - before
+    }
+
+    /// Takes all events of entries; their data.
+    fn take(&self) -> Vec<u64> {
+        let mut seen = Vec::new();
+        self.context.drain(usize::MAX, |event| seen.push(event));
+        for event in &seen {
+            let address = usize::try_from(event.iocb).expect("an address");
+            let iocb = std::ptr::with_exposed_provenance_mut::<u8>(address);
+            // SAFETY: the iocb is that field of an entry, which was at the kernel.
+            unsafe {
+                let entry = iocb.sub(std::mem::offset_of!(Entry, iocb)).cast();
+                self.queue.returned(NonNull::new_unchecked(entry));
+            }
+        }
+        // Polls of one descriptor become ready in no particular order.
+        let mut data: Vec<_> = seen.iter().map(|event| event.data).collect();
+        data.sort_unstable();
+        data
+    }
+}
+
+fn polls(event: &EventFd, events: u16, count: u64) -> Vec<Entry> {
+    let fd = event.as_fd().as_raw_fd();
+    (0..count)
+        .map(|data| Entry::new(Iocb::poll(fd, events, data)))
+        .inspect(|entry| assert_eq!(entry.at(), At::Out))
+        .collect()
+}
+
+/// Exposes the addresses, as who submits does.
+fn exposed(entries: Vec<Entry>) -> Vec<Entry> {
+    entries.as_ptr().expose_provenance();
+    entries
+}
+
+#[test]
+fn flush_hands_all_over_in_one_call() {
+    let event = EventFd::new().expect("an eventfd");
+    let entries = exposed(polls(&event, POLLOUT, 30));
+    let mut rig = Rig::new(32, 32);
+    assert_eq!(rig.flush(), 0, "nothing waits");
+    rig.push(&entries);
+    assert!(rig.queue.has_work());
+    assert_eq!(rig.flush(), 1);
+    assert_eq!((rig.queue.at_kernel(), rig.queue.is_empty()), (30, true));
+    assert!(entries.iter().all(|entry| entry.at() == At::AtKernel));
+    assert_eq!(rig.take(), (0..30).collect::<Vec<_>>());
+    assert_eq!(rig.queue.at_kernel(), 0);
+    assert!(rig.refused.is_empty());
+}
+
+#[test]
+fn flush_hands_back_what_is_refused_and_goes_on() {
+    let event = EventFd::new().expect("an eventfd");
+    let mut entries = polls(&event, POLLOUT, 5);
+    entries[1] = Entry::new(Iocb::poll(-1, POLLOUT, 1));
+    entries[2] = Entry::new(Iocb::poll(event.as_fd().as_raw_fd(), 0x8000, 2));
+    let entries = exposed(entries);
+    let mut rig = Rig::new(8, 8);
+    rig.push(&entries);
+    // The first; the second is refused; the third and the rest, as POLL takes unknown bits.
+    rig.flush();
+    assert_eq!(rig.refused, [(NonNull::from(&entries[1]), -libc::EBADF)]);
+    assert_eq!(entries[1].at(), At::Out);
+    assert!(rig.queue.is_empty());
+    let taken = rig.take();
+    assert!(
+        taken.starts_with(&[0]) && taken.ends_with(&[3, 4]),
+        "{taken:?}"
+    );
+    // Nothing but a bad one.
+    let bad = exposed(vec![Entry::new(Iocb::poll(-1, POLLIN, 9))]);
+    rig.push(&bad);
+    assert_eq!(rig.flush(), 1);
+    assert_eq!(rig.refused.len(), 2);
+    // The third one waits for nothing that comes: it ends here.
+    if rig.queue.at_kernel() == 1 {
+        // SAFETY: it is at the kernel.
+        unsafe { rig.context.cancel(Entry::iocb(NonNull::from(&entries[2]))) };
+    }
+}
+
+#[test]
+fn flush_into_a_full_context_keeps_the_rest_in_order() {
+    let event = EventFd::new().expect("an eventfd");
+    let entries = exposed(polls(&event, POLLIN, 20));
+    let mut rig = Rig::new(8, 8);
+    rig.push(&entries);
+    assert_eq!(rig.flush(), 1);
+    assert_eq!(rig.queue.at_kernel(), 8);
+    assert!(!rig.queue.has_work() && !rig.queue.is_empty());
+    assert_eq!(rig.flush(), 0, "there is no room, and no call");
+    // SAFETY: it is queued.
+    unsafe { rig.queue.remove(NonNull::from(&entries[19])) };
+    signal(event.as_fd());
+    assert_eq!(rig.take(), (0..8).collect::<Vec<_>>());
+    rig.flush();
+    assert_eq!(rig.take(), (8..16).collect::<Vec<_>>());
+    rig.flush();
+    assert_eq!(rig.take(), [16, 17, 18]);
+    assert!(rig.queue.is_empty() && rig.refused.is_empty());
+}
+
+#[test]
+fn flush_into_a_kernel_that_takes_fewer_loses_nothing() {
+    let event = EventFd::new().expect("an eventfd");
+    let entries = exposed(polls(&event, POLLIN, 3000));
+    // The queue believes in more places than the context has.
+    let mut rig = Rig::new(8, 4000);
+    rig.push(&entries);
+    rig.flush();
+    let first = rig.queue.at_kernel();
+    assert!((8..3000).contains(&first), "{first}");
+    assert!(rig.queue.has_work() && rig.refused.is_empty());
+    signal(event.as_fd());
+    let mut taken = Vec::new();
+    while taken.len() < 3000 {
+        let more = rig.take();
+        rig.flush();
+        assert!(
+            !more.is_empty() || rig.context.has_events(),
+            "they are all ready"
+        );
+        taken.extend(more);
+    }
+    taken.sort_unstable();
+    assert!(taken.into_iter().eq(0..3000), "each once");
+}
