@@ -13,10 +13,11 @@
 
 #![expect(unsafe_code, reason = "io_setup(2) and its kin")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::os::fd::RawFd;
 use std::ptr;
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ pub(crate) const PLACES_MIN: u32 = 8;
 /// The most places that are asked for: the limit of the machine, unless it was changed.
 pub(crate) const PLACES_MAX: u32 = 65536;
 
+/// `POLLOUT` as an iocb wants it.
+const POLLOUT: u16 = 4;
+const _: () = assert!(libc::POLLOUT == 4);
+
 /// How many events one `io_getevents` takes.
 const TAKEN_MAX: usize = 64;
 
@@ -38,6 +43,8 @@ pub(crate) struct Context {
     number: u64,
     places: u32,
     ring: Option<Ring>,
+    /// Events that were taken without being asked for, where there is no ring that we understand.
+    stash: RefCell<Vec<Event>>,
     calls: Cell<u64>,
     /// Bound to its thread: the ring has one reader.
     _thread: PhantomData<*mut ()>,
@@ -59,6 +66,7 @@ impl Context {
                     // SAFETY: the context is new, is destroyed in `drop` only, and is ours
                     //         (INV-AIO-2).
                     ring: unsafe { Ring::of(number) },
+                    stash: RefCell::new(Vec::new()),
                     calls: Cell::new(0),
                     _thread: PhantomData,
                 });
@@ -70,6 +78,22 @@ impl Context {
                 _ => return Err(error),
             }
         }
+    }
+
+    /// Sends a poll through, of an eventfd, which always has room: a filter may allow the set-up and forbid
+    /// the rest, and kernels before 4.18 have no polls.
+    pub(crate) fn round_trip(&self, event: RawFd) -> io::Result<()> {
+        let mut iocb = Iocb::poll(event, POLLOUT, 0);
+        // SAFETY: valid, and it stays in this frame: its event is there when it was accepted.
+        if unsafe { self.submit(&[&raw mut iocb]) }? != 1 {
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
+        }
+        let mut result = 0;
+        while self.sleep(None, |event| result = event.result)? == 0 {}
+        if result != i64::from(POLLOUT) {
+            return Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP));
+        }
+        Ok(())
     }
 
     /// How many requests it can hold, at least.
@@ -131,6 +155,20 @@ impl Context {
         self.ring.as_ref().is_some_and(|ring| !ring.is_empty())
     }
 
+    /// The same, with a system call if it takes one.
+    pub(crate) fn has_events_now(&self) -> bool {
+        if self.ring.is_some() {
+            return self.has_events();
+        }
+        let mut stash = self.stash.borrow_mut();
+        if stash.is_empty() {
+            let _ = self.wait(0, TAKEN_MAX, Some(Duration::ZERO), &mut |event| {
+                stash.push(event)
+            });
+        }
+        !stash.is_empty()
+    }
+
     /// Takes events that are there, at most `limit`; how many. `take` may not use the context.
     #[inline]
     pub(crate) fn drain(&self, limit: usize, mut take: impl FnMut(Event)) -> usize {
@@ -138,6 +176,12 @@ impl Context {
             Some(ring) => ring.drain(limit, take),
             None => {
                 let mut count = 0;
+                while count < limit
+                    && let Some(event) = self.stash.borrow_mut().pop()
+                {
+                    count += 1;
+                    take(event);
+                }
                 while count < limit {
                     let asked = (limit - count).min(TAKEN_MAX);
                     let Ok(more) = self.wait(0, asked, Some(Duration::ZERO), &mut take) else {

@@ -84,6 +84,9 @@ const POLL: u16 = 5;
 const PREADV: u16 = 7;
 const PWRITEV: u16 = 8;
 
+/// `IOCB_FLAG_RESFD`.
+const FLAG_RESFD: u32 = 1;
+
 impl Iocb {
     /// The iocb of a transfer at a position, or of a sync; `None` for anything else.
     #[inline]
@@ -132,6 +135,37 @@ impl Iocb {
     #[inline]
     pub(crate) const fn poll(fd: RawFd, events: u16, data: u64) -> Self {
         Self::new(data, POLL, fd, events as u64, 0, 0)
+    }
+
+    /// What comes back in the event.
+    #[inline]
+    pub(crate) const fn data(&self) -> u64 {
+        self.data
+    }
+
+    /// The descriptor.
+    #[inline]
+    pub(crate) const fn fd(&self) -> RawFd {
+        self.fd.cast_signed()
+    }
+
+    /// The same, which fails with `EAGAIN` where it would block the one who submits; or not any more.
+    #[inline]
+    pub(crate) const fn set_nowait(&mut self, nowait: bool) {
+        self.words.rw_flags = if nowait { libc::RWF_NOWAIT } else { 0 };
+    }
+
+    /// Whether it fails where it would block.
+    #[inline]
+    pub(crate) const fn is_nowait(&self) -> bool {
+        self.words.rw_flags & libc::RWF_NOWAIT != 0
+    }
+
+    /// The same, which signals an eventfd when its event is there.
+    #[inline]
+    pub(crate) const fn set_event_fd(&mut self, event: RawFd) {
+        self.flags = FLAG_RESFD;
+        self.event_fd = event.cast_unsigned();
     }
 
     #[inline(always)]

@@ -25,11 +25,12 @@
 #![expect(unsafe_code, reason = "entries live in operation states")]
 
 use std::cell::{Cell, UnsafeCell};
-use std::mem::MaybeUninit;
+use std::fmt;
+use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
 use super::context::Context;
-use super::iocb::Iocb;
+use super::iocb::{Event, Iocb};
 use crate::util::list::{Links, List};
 
 /// Where an entry is; see the module's drawing.
@@ -42,7 +43,7 @@ pub(crate) enum At {
 
 /// An iocb, with what the queue needs.
 #[repr(C)] // The links come first: their address is that of the entry.
-pub(crate) struct Entry {
+pub struct Entry {
     /// Initialised while queued.
     links: UnsafeCell<MaybeUninit<Links>>,
     /// Written by the kernel when it is submitted.
@@ -67,6 +68,22 @@ impl Entry {
         self.at.get()
     }
 
+    /// The iocb in it.
+    ///
+    /// # Safety
+    ///
+    /// - The entry is not at the kernel's, or in `io_submit`, while the result is used, nor is another
+    ///   result of this function.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "one thread, and no two uses overlap (contract)"
+    )]
+    #[inline]
+    pub(crate) const unsafe fn iocb_mut(&self) -> &mut Iocb {
+        // SAFETY: one thread, and no two uses overlap (contract).
+        unsafe { &mut *self.iocb.get() }
+    }
+
     /// The address of the iocb in it.
     ///
     /// # Safety
@@ -76,6 +93,14 @@ impl Entry {
     pub(crate) const unsafe fn iocb(entry: NonNull<Self>) -> *mut Iocb {
         // SAFETY: a field of a live entry, with the provenance of the whole.
         unsafe { (&raw mut (*entry.as_ptr()).iocb).cast() }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("at", &self.at())
+            .finish_non_exhaustive()
     }
 }
 
@@ -167,16 +192,22 @@ impl Queue {
     ///
     /// # Safety
     ///
-    /// - It is alive, and was at the kernel until then.
+    /// - It is of an entry that is alive, and was at the kernel from this queue until then.
     #[inline]
-    pub(crate) unsafe fn returned(&self, entry: NonNull<Entry>) {
-        // SAFETY: alive (contract).
-        unsafe { entry.as_ref().at.set(At::Out) };
+    pub(crate) unsafe fn returned(&self, event: &Event) {
+        let iocb = usize::try_from(event.iocb).unwrap_or(0);
+        let iocb = std::ptr::with_exposed_provenance::<u8>(iocb);
+        // SAFETY: the address of the iocb in a live entry (contract), which `gather` exposed.
+        unsafe {
+            (*iocb.sub(offset_of!(Entry, iocb)).cast::<Entry>())
+                .at
+                .set(At::Out)
+        };
         self.at_kernel.set(self.at_kernel.get() - 1);
     }
 
     /// Hands over what waits, as far as there is room, and hands back what the kernel refuses, with its
-    /// error. `refused` may not use the queue.
+    /// error. `refused` may queue it again.
     pub(crate) fn flush(&self, context: &Context, mut refused: impl FnMut(NonNull<Entry>, i32)) {
         while self.has_work() {
             let count = self.gather();
@@ -216,6 +247,7 @@ impl Queue {
                 && let Some(links) = next
             {
                 batch[count] = Entry::iocb(links.cast());
+                batch[count].expose_provenance();
                 count += 1;
                 next = self.list.after(links);
             }

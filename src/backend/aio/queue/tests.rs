@@ -45,13 +45,8 @@ impl Rig {
         let mut seen = Vec::new();
         self.context.drain(usize::MAX, |event| seen.push(event));
         for event in &seen {
-            let address = usize::try_from(event.iocb).expect("an address");
-            let iocb = std::ptr::with_exposed_provenance_mut::<u8>(address);
-            // SAFETY: the iocb is that field of an entry, which was at the kernel.
-            unsafe {
-                let entry = iocb.sub(std::mem::offset_of!(Entry, iocb)).cast();
-                self.queue.returned(NonNull::new_unchecked(entry));
-            }
+            // SAFETY: an event of an entry that was at the kernel.
+            unsafe { self.queue.returned(event) };
         }
         // Polls of one descriptor become ready in no particular order.
         let mut data: Vec<_> = seen.iter().map(|event| event.data).collect();
@@ -68,16 +63,10 @@ fn polls(event: &EventFd, events: u16, count: u64) -> Vec<Entry> {
         .collect()
 }
 
-/// Exposes the addresses, as who submits does.
-fn exposed(entries: Vec<Entry>) -> Vec<Entry> {
-    entries.as_ptr().expose_provenance();
-    entries
-}
-
 #[test]
 fn flush_hands_all_over_in_one_call() {
     let event = EventFd::new().expect("an eventfd");
-    let entries = exposed(polls(&event, POLLOUT, 30));
+    let entries = polls(&event, POLLOUT, 30);
     let mut rig = Rig::new(32, 32);
     assert_eq!(rig.flush(), 0, "nothing waits");
     rig.push(&entries);
@@ -96,7 +85,6 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
     let mut entries = polls(&event, POLLOUT, 5);
     entries[1] = Entry::new(Iocb::poll(-1, POLLOUT, 1));
     entries[2] = Entry::new(Iocb::poll(event.as_fd().as_raw_fd(), 0x8000, 2));
-    let entries = exposed(entries);
     let mut rig = Rig::new(8, 8);
     rig.push(&entries);
     // The first; the second is refused; the third and the rest, as POLL takes unknown bits.
@@ -110,7 +98,7 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
         "{taken:?}"
     );
     // Nothing but a bad one.
-    let bad = exposed(vec![Entry::new(Iocb::poll(-1, POLLIN, 9))]);
+    let bad = [Entry::new(Iocb::poll(-1, POLLIN, 9))];
     rig.push(&bad);
     assert_eq!(rig.flush(), 1);
     assert_eq!(rig.refused.len(), 2);
@@ -124,7 +112,7 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
 #[test]
 fn flush_into_a_full_context_keeps_the_rest_in_order() {
     let event = EventFd::new().expect("an eventfd");
-    let entries = exposed(polls(&event, POLLIN, 20));
+    let entries = polls(&event, POLLIN, 20);
     let mut rig = Rig::new(8, 8);
     rig.push(&entries);
     assert_eq!(rig.flush(), 1);
@@ -145,7 +133,7 @@ fn flush_into_a_full_context_keeps_the_rest_in_order() {
 #[test]
 fn flush_into_a_kernel_that_takes_fewer_loses_nothing() {
     let event = EventFd::new().expect("an eventfd");
-    let entries = exposed(polls(&event, POLLIN, 3000));
+    let entries = polls(&event, POLLIN, 3000);
     // The queue believes in more places than the context has.
     let mut rig = Rig::new(8, 4000);
     rig.push(&entries);
