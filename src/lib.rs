@@ -337,6 +337,7 @@ pub mod adaptor {
 /// The interface between an I/O context and a kernel: for backends of your own.
 pub mod backends {
     pub use crate::backend::clock::VirtualClock;
+    pub use crate::backend::epoll::Epoll;
     pub use crate::backend::event::{EventFd, EventWaker};
     pub use crate::backend::options::Options;
     pub use crate::backend::report::{BackendKind, BackendReport, ParseBackendError, Refusal};

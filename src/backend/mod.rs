@@ -19,9 +19,11 @@
 
 pub(crate) mod aio;
 pub(crate) mod clock;
+pub(crate) mod epoll;
 pub(crate) mod event;
 pub(crate) mod nest;
 pub(crate) mod options;
+pub(crate) mod readiness;
 pub(crate) mod report;
 pub(crate) mod request;
 pub(crate) mod slot;

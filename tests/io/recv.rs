@@ -211,8 +211,8 @@ fn recv_after_a_reset_is_connection_reset_with_the_count() {
     let (left, mut right) = tcp_pair();
     right.write_all(b"abc").expect("write");
     let probe = Probe::new();
-    let _op = connect_and_start(io.recv_exact(&left, [0; 8]), probe.receiver());
     let before = ctx.metrics().submitted;
+    let _op = connect_and_start(io.recv_exact(&left, [0; 8]), probe.receiver());
     wait_until(soon(), "the first three are taken", || {
         ctx.run_some().expect("not running");
         ctx.metrics().submitted > before + 1

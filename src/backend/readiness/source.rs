@@ -150,11 +150,7 @@ pub(crate) unsafe trait Source: Sized + 'static {
     ///
     /// - As for [`Backend::submit`](crate::backend::Backend::submit). If it is taken, the slot and what
     ///   the request names stay in place until the result is reported.
-    unsafe fn try_submit(
-        &self,
-        slot: NonNull<ReadySlot<Self::Part>>,
-        request: &Request,
-    ) -> Taken {
+    unsafe fn try_submit(&self, slot: NonNull<ReadySlot<Self::Part>>, request: &Request) -> Taken {
         let _ = (slot, request);
         Taken::No
     }
@@ -213,7 +209,12 @@ mod tests {
 
     #[test]
     fn key_is_a_number_and_back() {
-        for key in [Key::new(0, 0), Key::new(7, 1), Key::new(1, u32::MAX), Key::NONE] {
+        for key in [
+            Key::new(0, 0),
+            Key::new(7, 1),
+            Key::new(1, u32::MAX),
+            Key::NONE,
+        ] {
             assert_eq!(Key::from_bits(key.to_bits()), key);
         }
         assert_ne!(Key::new(1, 2).to_bits(), Key::new(2, 1).to_bits());

@@ -1,0 +1,1 @@
+//! Tests of the pool alone: jobs without a loop.
