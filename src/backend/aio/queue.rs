@@ -10,8 +10,9 @@
 //!
 //! # Bounds
 //!
-//! At most as many are at the kernel as the context has places; the others wait here, in order. A kernel
-//! that takes fewer leaves the rest here as well. `io_submit` stops at the first iocb that it refuses:
+//! At most as many are at the kernel as the context has places; the others wait here, in order. One place
+//! is kept for the entry that goes first ([`push_first`](Queue::push_first)): it does not wait for room. A
+//! kernel that takes fewer leaves the rest here as well. `io_submit` stops at the first iocb that it refuses:
 //! that one is handed back with its error, and the next call begins after it.
 //!
 //! # Threads
@@ -108,6 +109,8 @@ impl fmt::Debug for Entry {
 pub(crate) struct Queue {
     list: List,
     len: Cell<usize>,
+    /// What goes before all others.
+    first: Cell<Option<NonNull<Entry>>>,
     at_kernel: Cell<usize>,
     /// Room for the addresses that are handed over in one call.
     batch: UnsafeCell<Box<[*mut Iocb]>>,
@@ -119,6 +122,7 @@ impl Queue {
         Self {
             list: List::new(),
             len: Cell::new(0),
+            first: Cell::new(None),
             at_kernel: Cell::new(0),
             batch: UnsafeCell::new(vec![std::ptr::null_mut(); places as usize].into()),
         }
@@ -134,28 +138,46 @@ impl Queue {
         unsafe { self.list.init() };
     }
 
-    /// Whether nothing waits.
+    /// How many wait or are at the kernel, without the one that goes first.
     #[inline]
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.len.get() == 0
-    }
-
-    /// How many are at the kernel.
-    #[inline]
-    pub(crate) const fn at_kernel(&self) -> usize {
-        self.at_kernel.get()
+    pub(crate) const fn count(&self) -> usize {
+        self.len.get() + self.at_kernel.get()
     }
 
     /// Whether a flush may hand something over.
     #[inline]
     pub(crate) fn has_work(&self) -> bool {
-        !self.is_empty() && self.room() > 0
+        self.first.get().is_some() || (self.len.get() > 0 && self.room() > 0)
     }
 
+    /// How many more may be handed over, without the one that goes first.
+    #[inline]
     fn room(&self) -> usize {
         // SAFETY: the length of the slice, which is not borrowed longer.
         let places = unsafe { (&(*self.batch.get())).len() };
-        places - self.at_kernel.get()
+        (places - 1).saturating_sub(self.at_kernel.get())
+    }
+
+    /// Queues the entry that goes before all others. There is one such entry.
+    ///
+    /// # Safety
+    ///
+    /// - It is alive and `Out`, and keeps INV-AIO-1 from now on.
+    pub(crate) unsafe fn push_first(&self, entry: NonNull<Entry>) {
+        debug_assert!(self.first.get().is_none(), "one entry goes first");
+        // SAFETY: alive (contract).
+        unsafe { entry.as_ref().at.set(At::Queued) };
+        self.first.set(Some(entry));
+    }
+
+    /// The event of the entry that goes first was taken.
+    ///
+    /// # Safety
+    ///
+    /// - It is alive, and was at the kernel until then.
+    pub(crate) unsafe fn returned_first(&self, entry: NonNull<Entry>) {
+        // SAFETY: alive (contract).
+        unsafe { entry.as_ref().at.set(At::Out) };
     }
 
     /// Queues an entry.
@@ -219,7 +241,6 @@ impl Queue {
                     for _ in 0..accepted {
                         self.pop(At::AtKernel);
                     }
-                    self.at_kernel.set(self.at_kernel.get() + accepted);
                     if accepted == 0 {
                         break;
                     }
@@ -243,7 +264,13 @@ impl Queue {
         // SAFETY: nobody else has the slice; entries in the list are alive (INV-LIST-1).
         unsafe {
             let batch = &mut *self.batch.get();
-            while count < room
+            let mut end = room;
+            if let Some(first) = self.first.get() {
+                batch[0] = Entry::iocb(first);
+                count = 1;
+                end += 1;
+            }
+            while count < end
                 && let Some(links) = next
             {
                 batch[count] = Entry::iocb(links.cast());
@@ -256,9 +283,17 @@ impl Queue {
     }
 
     fn pop(&self, to: At) -> Option<NonNull<Entry>> {
-        let entry: NonNull<Entry> = self.list.pop_front()?.cast();
-        self.len.set(self.len.get() - 1);
-        // SAFETY: it was in the list, so it is alive (INV-LIST-1).
+        let entry = if let Some(first) = self.first.take() {
+            first
+        } else {
+            let entry: NonNull<Entry> = self.list.pop_front()?.cast();
+            self.len.set(self.len.get() - 1);
+            if to == At::AtKernel {
+                self.at_kernel.set(self.at_kernel.get() + 1);
+            }
+            entry
+        };
+        // SAFETY: it was queued, so it is alive (INV-AIO-1).
         unsafe { entry.as_ref().at.set(to) };
         Some(entry)
     }

@@ -14,8 +14,8 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(places: u32, queue_places: u32) -> Self {
-        let queue = Box::new(Queue::new(queue_places));
+    fn new(places: u32, places_of_queue: u32) -> Self {
+        let queue = Box::new(Queue::new(places_of_queue));
         // SAFETY: it stays in its box.
         unsafe { queue.init() };
         Self {
@@ -72,10 +72,13 @@ fn flush_hands_all_over_in_one_call() {
     rig.push(&entries);
     assert!(rig.queue.has_work());
     assert_eq!(rig.flush(), 1);
-    assert_eq!((rig.queue.at_kernel(), rig.queue.is_empty()), (30, true));
+    assert_eq!(
+        (rig.queue.at_kernel.get(), (rig.queue.len.get() == 0)),
+        (30, true)
+    );
     assert!(entries.iter().all(|entry| entry.at() == At::AtKernel));
     assert_eq!(rig.take(), (0..30).collect::<Vec<_>>());
-    assert_eq!(rig.queue.at_kernel(), 0);
+    assert_eq!(rig.queue.at_kernel.get(), 0);
     assert!(rig.refused.is_empty());
 }
 
@@ -91,7 +94,7 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
     rig.flush();
     assert_eq!(rig.refused, [(NonNull::from(&entries[1]), -libc::EBADF)]);
     assert_eq!(entries[1].at(), At::Out);
-    assert!(rig.queue.is_empty());
+    assert!((rig.queue.len.get() == 0));
     let taken = rig.take();
     assert!(
         taken.starts_with(&[0]) && taken.ends_with(&[3, 4]),
@@ -103,7 +106,7 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
     assert_eq!(rig.flush(), 1);
     assert_eq!(rig.refused.len(), 2);
     // The third one waits for nothing that comes: it ends here.
-    if rig.queue.at_kernel() == 1 {
+    if rig.queue.at_kernel.get() == 1 {
         // SAFETY: it is at the kernel.
         unsafe { rig.context.cancel(Entry::iocb(NonNull::from(&entries[2]))) };
     }
@@ -113,21 +116,51 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
 fn flush_into_a_full_context_keeps_the_rest_in_order() {
     let event = EventFd::new().expect("an eventfd");
     let entries = polls(&event, POLLIN, 20);
-    let mut rig = Rig::new(8, 8);
+    let mut rig = Rig::new(9, 9);
     rig.push(&entries);
     assert_eq!(rig.flush(), 1);
-    assert_eq!(rig.queue.at_kernel(), 8);
-    assert!(!rig.queue.has_work() && !rig.queue.is_empty());
+    // One place is kept.
+    assert_eq!((rig.queue.at_kernel.get(), rig.queue.count()), (8, 20));
+    assert!(!rig.queue.has_work());
     assert_eq!(rig.flush(), 0, "there is no room, and no call");
     // SAFETY: it is queued.
     unsafe { rig.queue.remove(NonNull::from(&entries[19])) };
+    assert_eq!(entries[19].at(), At::Out);
     signal(event.as_fd());
     assert_eq!(rig.take(), (0..8).collect::<Vec<_>>());
     rig.flush();
     assert_eq!(rig.take(), (8..16).collect::<Vec<_>>());
     rig.flush();
     assert_eq!(rig.take(), [16, 17, 18]);
-    assert!(rig.queue.is_empty() && rig.refused.is_empty());
+    assert!(rig.queue.count() == 0 && rig.refused.is_empty());
+}
+
+#[test]
+fn first_goes_before_all_and_waits_for_no_room() {
+    let event = EventFd::new().expect("an eventfd");
+    let entries = polls(&event, POLLIN, 20);
+    let first = Entry::new(Iocb::poll(event.as_fd().as_raw_fd(), POLLOUT, 99));
+    let mut rig = Rig::new(9, 9);
+    for round in 0..2 {
+        if round == 0 {
+            rig.push(&entries);
+        }
+        // SAFETY: it stays in this frame until its event was taken.
+        unsafe { rig.queue.push_first(NonNull::from(&first)) };
+        assert!(rig.queue.has_work());
+        assert_eq!(rig.flush(), 1, "in one call, and with the context full");
+        assert_eq!((first.at(), rig.queue.at_kernel.get()), (At::AtKernel, 8));
+        let mut seen = Vec::new();
+        rig.context.drain(9, |event| seen.push(event.data));
+        assert_eq!(seen, [99], "it is the only one that is ready");
+        // SAFETY: its event was taken.
+        unsafe { rig.queue.returned_first(NonNull::from(&first)) };
+    }
+    signal(event.as_fd());
+    while rig.queue.count() > 0 {
+        rig.take();
+        rig.flush();
+    }
 }
 
 #[test]
@@ -138,7 +171,7 @@ fn flush_into_a_kernel_that_takes_fewer_loses_nothing() {
     let mut rig = Rig::new(8, 4000);
     rig.push(&entries);
     rig.flush();
-    let first = rig.queue.at_kernel();
+    let first = rig.queue.at_kernel.get();
     assert!((8..3000).contains(&first), "{first}");
     assert!(rig.queue.has_work() && rig.refused.is_empty());
     signal(event.as_fd());
