@@ -121,6 +121,17 @@ struct Number {
     guesses: u8,
     /// The last receive took all there was.
     drained: bool,
+    /// It was found to be a socket.
+    socket: bool,
+}
+
+impl Number {
+    const UNKNOWN: Self = Self {
+        place: NONE,
+        guesses: 0,
+        drained: false,
+        socket: false,
+    };
 }
 
 /// The entries, and which number has which.
@@ -210,12 +221,7 @@ impl<W: Default> Entries<W> {
         entry.paused.set(false);
         let mut numbers = self.numbers.borrow_mut();
         if numbers.len() <= index {
-            let unknown = Number {
-                place: NONE,
-                guesses: 0,
-                drained: false,
-            };
-            numbers.resize(index + 1, unknown);
+            numbers.resize(index + 1, Number::UNKNOWN);
         }
         numbers[index].place = place;
         self.count.set(self.count.get() + 1);
@@ -308,6 +314,28 @@ impl<W: Default> Entries<W> {
         {
             change(number);
         }
+    }
+
+    /// The number may be that of another file.
+    pub(super) fn forget(&self, fd: RawFd) {
+        self.change(fd, |number| {
+            *number = Number {
+                place: number.place,
+                ..Number::UNKNOWN
+            };
+        });
+    }
+
+    /// It is a socket.
+    pub(super) fn set_socket(&self, fd: RawFd) {
+        self.change(fd, |number| number.socket = true);
+    }
+
+    /// Whether it is known to be a socket.
+    pub(super) fn is_socket(&self, fd: RawFd) -> bool {
+        let mut socket = false;
+        self.change(fd, |number| socket = number.socket);
+        socket
     }
 
     /// A receive was tried at once, and found nothing, or something.
@@ -403,6 +431,12 @@ mod tests {
         entries.took(3, true);
         entries.tried(3, true);
         assert!(!entries.guess_empty(3), "something was there");
+        entries.tried(3, false);
+        entries.set_socket(3);
+        assert!(entries.is_socket(3) && !entries.is_socket(4));
+        entries.forget(3);
+        assert!(!entries.guess_empty(3) && !entries.is_socket(3));
+        assert!(entries.find(3).is_some(), "it is still waited for");
         assert!(!entries.guess_empty(-1) && !entries.guess_empty(1000));
     }
 }

@@ -79,12 +79,16 @@ impl<S: Source> Readiness<S> {
             {
                 return self.finish(core, code_of(&error));
             }
-            if !self.wait(core, fd, way)
-                && (*core.as_ptr()).state.get() == State::Waiting
-                && let Err(error) = check_socket(fd)
-            {
-                self.leave(core);
-                self.finish(core, code_of(&error));
+            self.wait(core, fd, way);
+            if (*core.as_ptr()).state.get() != State::Waiting || self.entries.is_socket(fd) {
+                return;
+            }
+            match check_socket(fd) {
+                Ok(()) => self.entries.set_socket(fd),
+                Err(error) => {
+                    self.leave(core);
+                    self.finish(core, code_of(&error));
+                }
             }
         }
     }
@@ -238,6 +242,9 @@ impl<S: Source> Readiness<S> {
         match self.source.watch(&entry.watch, key, entry.fd.get(), events) {
             Ok(same) => {
                 entry.armed.set(events);
+                if !same {
+                    self.entries.forget(entry.fd.get());
+                }
                 same
             }
             Err(error) => {

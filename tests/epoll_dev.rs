@@ -1,0 +1,5 @@
+//! dev
+#[path = "common/mod.rs"]
+mod common;
+#[path = "sched/epoll.rs"]
+mod epoll;
