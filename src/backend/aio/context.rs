@@ -6,9 +6,8 @@
 //! that asks for more than are left gets half of it, and so on down to [`PLACES_MIN`].
 //!
 //! # Safety
-//! - INV-AIO-1: an iocb that the kernel has accepted stays in place until its event was taken: the
-//!   kernel keeps its address as a name, and reads the key in it when it is cancelled. The memory that
-//!   it names stays as long (INV-SLOT-1).
+//! - INV-AIO-1: an iocb that the kernel has accepted stays in place until its event was taken: its
+//!   address comes back in the event. The memory that it names stays as long (INV-SLOT-1).
 //! - INV-AIO-2: the ring's view is not used after the context was destroyed.
 
 #![expect(unsafe_code, reason = "io_setup(2) and its kin")]
@@ -133,20 +132,6 @@ impl Context {
             )
         };
         usize::try_from(result).map_err(|_| io::Error::last_os_error())
-    }
-
-    /// Asks for an early end of a request. Whatever the result, its event comes; of a poll that was
-    /// ended it has the result 0.
-    ///
-    /// # Safety
-    ///
-    /// - The iocb was accepted, and its event was not taken (INV-AIO-1).
-    pub(crate) unsafe fn cancel(&self, iocb: *mut Iocb) {
-        self.counted();
-        let mut event = MaybeUninit::<Event>::uninit();
-        // SAFETY: the iocb is in place (contract). Kernels up to 2.6 wrote the event there, so there is
-        //         room for one.
-        unsafe { libc::syscall(libc::SYS_io_cancel, self.number, iocb, event.as_mut_ptr()) };
     }
 
     /// Whether an event is there; `false` if that cannot be seen without a system call.

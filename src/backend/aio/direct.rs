@@ -1,4 +1,4 @@
-//! Which descriptors are open with `O_DIRECT`.
+//! Which descriptors are of files that are open with `O_DIRECT`.
 //!
 //! Asking is a system call, so the last answers are kept, by number. A number may be another file by now:
 //! that costs time, and is no error, because whoever relied on it finds out (the request was made with
@@ -37,7 +37,7 @@ impl Direct {
         &self.known[fd.cast_unsigned() as usize % KEPT]
     }
 
-    /// Whether `fd` is, or was a while ago, `O_DIRECT`.
+    /// Whether `fd` is, or was a while ago, a direct file.
     #[inline]
     pub(crate) fn is_likely(&self, fd: RawFd) -> bool {
         self.place(fd).get() == fd || self.asked(fd)
@@ -45,7 +45,8 @@ impl Direct {
 
     #[cold]
     fn asked(&self, fd: RawFd) -> bool {
-        let direct = is_direct(fd);
+        // A pipe that is `O_DIRECT` has packets.
+        let direct = is_direct(fd) && kind_of(fd) == FileKind::DirectFile;
         if direct {
             self.place(fd).set(fd);
         }

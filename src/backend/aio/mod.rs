@@ -27,7 +27,7 @@
 //!
 //! The first try has `RWF_NOWAIT`, so that it does no harm if the number is another file by now
 //! (`direct`). Where that fails with `EAGAIN` or `EOPNOTSUPP`, the descriptor is looked at again: a
-//! direct file has the same request without the flag; with any other file the request fails with
+//! direct file has the same request without the flag; with anything else the request fails with
 //! `EAGAIN`, which makes the operation ask for it again, and then it goes the way of all others.
 //!
 //! # Cancellation
@@ -218,19 +218,15 @@ impl Inner {
         if !iocb.is_nowait() {
             return Some(result);
         }
-        let kind = kind_of(iocb.fd());
-        if kind == FileKind::DirectFile {
+        if kind_of(iocb.fd()) == FileKind::DirectFile {
             iocb.set_nowait(false);
             // SAFETY: out, and in place until it is reported (INV-READY-1).
             unsafe { self.queue.push(entry) };
             return None;
         }
-        // The number was that of a direct file when we asked, or it is a pipe of packets.
+        // The number was that of a direct file when we asked.
         self.direct.forget(iocb.fd());
-        Some(match kind {
-            FileKind::Other => -libc::ESPIPE,
-            _ => -libc::EAGAIN,
-        })
+        Some(-libc::EAGAIN)
     }
 
     /// Sees to it that an event comes when the epoll set has something.

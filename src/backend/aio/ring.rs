@@ -27,7 +27,7 @@ use super::iocb::Event;
 #[derive(Debug)]
 struct Header {
     id: u32,
-    /// How many events there is room for, less one.
+    /// How many events there is room for.
     nr: u32,
     head: AtomicU32,
     tail: AtomicU32,
@@ -93,11 +93,6 @@ impl Ring {
     pub(crate) fn is_empty(&self) -> bool {
         let (head, tail) = self.ends();
         head.load(Ordering::Relaxed) == tail.load(Ordering::Acquire)
-    }
-
-    /// How many events fit.
-    pub(crate) fn capacity(&self) -> u32 {
-        self.nr - 1
     }
 
     /// Hands out the events that are there now, `limit` at most; how many. `take` may not use the ring.
@@ -171,7 +166,6 @@ mod tests {
         let ring = ring_of(memory).expect("understood");
         let (head, tail) = ring.ends();
         assert!(ring.is_empty());
-        assert_eq!(ring.capacity(), 3);
         assert_eq!(drained(&ring, 9), [0; 0]);
         tail.store(3, Ordering::Relaxed);
         assert!(!ring.is_empty());

@@ -1,8 +1,7 @@
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use super::*;
-use crate::backend::event::{EventFd, signal};
-use std::os::fd::AsFd;
+use crate::backend::event::EventFd;
 
 const POLLIN: u16 = 1;
 const POLLOUT: u16 = 4;
@@ -59,23 +58,6 @@ fn sleep_ends_with_an_event_or_with_its_time() {
     assert_eq!((count.expect("no error"), seen), (1, vec![(7, 1)]));
     other.join().expect("no panic");
     assert!(!context.has_events(), "it was taken in the call");
-}
-
-#[test]
-fn cancel_of_a_poll_makes_its_event() {
-    let event = EventFd::new().expect("an eventfd");
-    let context = Context::new(8).expect("a context");
-    let mut iocbs = [Iocb::poll(event.as_fd().as_raw_fd(), POLLIN, 7)];
-    assert_eq!(submit(&context, &mut iocbs).expect("accepted"), 1);
-    // SAFETY: accepted, and its event was not taken.
-    unsafe { context.cancel(&raw mut iocbs[0]) };
-    let mut seen = None;
-    context
-        .sleep(None, |event| seen = Some((event.data, event.result)))
-        .expect("no error");
-    assert_eq!(seen, Some((7, 0)));
-    signal(event.as_fd());
-    assert_eq!(taken(&context, 8), [], "it was ended");
 }
 
 #[test]
