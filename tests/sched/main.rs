@@ -12,6 +12,7 @@ mod aio;
 mod allocations;
 mod bridge;
 mod cancel;
+mod epoll;
 mod executor;
 mod hostile;
 mod inline;

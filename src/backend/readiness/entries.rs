@@ -16,6 +16,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::os::fd::RawFd;
+use std::time::Instant;
 
 use super::source::Key;
 use crate::util::list::List;
@@ -66,12 +67,17 @@ pub(super) struct Entry<W> {
     next: Cell<u32>,
     /// How often in a row it was ready and nothing came of it.
     pub(super) vain: Cell<u8>,
+    /// Since when.
+    pub(super) vain_since: Cell<Option<Instant>>,
     /// It is looked at by the clock.
     pub(super) paused: Cell<bool>,
     ways: [List; 3],
     pub(super) polls: List,
     pub(super) watch: W,
 }
+
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Entry<()>>() <= 128, "docs/epoll.md says so");
 
 impl<W: Default> Entry<W> {
     fn new() -> Self {
@@ -84,6 +90,7 @@ impl<W: Default> Entry<W> {
             reported: Cell::new(false),
             next: Cell::new(NONE),
             vain: Cell::new(0),
+            vain_since: Cell::new(None),
             paused: Cell::new(false),
             ways: [List::new(), List::new(), List::new()],
             polls: List::new(),

@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "moves intrusive slots between lists")]
 
 use std::ptr::NonNull;
+use std::time::{Duration, Instant};
 
 use super::Readiness;
 use super::attempt::{Attempt, attempt, queue_of};
@@ -22,8 +23,10 @@ use super::source::{Source, Taken};
 use crate::backend::request::Request;
 use crate::util::list::List;
 
-/// How often in a row a descriptor may be ready in vain before the clock looks at it.
+/// How often in a row a descriptor may be ready in vain before the clock looks at it,
 const VAIN_MAX: u8 = 8;
+/// if that was within this time.
+const VAIN_TIME: Duration = Duration::from_millis(20);
 
 impl<S: Source> Readiness<S> {
     /// Begins: with the source, behind what waits already, or with a try.
@@ -327,14 +330,9 @@ impl<S: Source> Readiness<S> {
                 moved |= self.try_in_order(entry, way);
             }
         }
-        entry.vain.set(if moved {
-            0
-        } else {
-            entry.vain.get().saturating_add(1)
-        });
         if entry.is_empty() {
             self.release(place, entry);
-        } else if entry.vain.get() > VAIN_MAX {
+        } else if in_vain(entry, moved) {
             self.pause(place, entry);
         } else {
             self.arm(place, entry);
@@ -494,6 +492,26 @@ impl<S: Source> Readiness<S> {
             self.finish(core, result);
         }
     }
+}
+
+/// Notes whether anything came of it that a descriptor was ready; whether nothing did so often that it
+/// would keep the loop busy.
+fn in_vain<W>(entry: &Entry<W>, moved: bool) -> bool {
+    let count = if moved { 0 } else { entry.vain.get() + 1 };
+    entry.vain.set(count.min(VAIN_MAX));
+    if count == 1 {
+        entry.vain_since.set(Some(Instant::now()));
+    }
+    if count <= VAIN_MAX {
+        return false;
+    }
+    // While the clock looks, the time counts from one look to the next.
+    let since = entry.vain_since.replace(Some(Instant::now()));
+    let busy = since.is_some_and(|since| since.elapsed() <= VAIN_TIME);
+    if !busy {
+        entry.vain.set(0);
+    }
+    busy
 }
 
 /// What all that waits for a descriptor asks about.

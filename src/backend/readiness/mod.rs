@@ -83,7 +83,6 @@ use super::report::BackendReport;
 use super::request::Request;
 use super::slot::CompletionSlot;
 use super::{Counters, Wait};
-use crate::util::inbox::Inbox;
 use crate::util::list::List;
 use entries::Entries;
 use later::Later;
@@ -120,10 +119,7 @@ impl<S: Source> Readiness<S> {
         let event = EventFd::new()?;
         let this = Box::new(Self {
             source: S::new(options, event.as_fd())?,
-            home: Box::new(Home {
-                inbox: Inbox::new(),
-                waker: event.waker(),
-            }),
+            home: Box::new(Home::new(event.waker())),
             event,
             entries: Entries::new(),
             done: List::new(),
@@ -356,9 +352,9 @@ impl<S: Source> Sink<S::Part> for Reports<'_, S> {
 
 impl<S: Source> Drop for Readiness<S> {
     fn drop(&mut self) {
-        // The context has drained it: no job is with the pool. What the pool still owes is a write to
-        // the eventfd, which it keeps open by itself.
+        // The context has drained it: no job is with the pool.
         debug_assert_eq!(self.jobs.get(), 0, "a backend is drained before it goes");
+        self.home.await_visitors();
     }
 }
 

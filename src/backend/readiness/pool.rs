@@ -19,7 +19,9 @@
 //!
 //! Jobs cross twice: under the lock on the way there, and through the inbox on the way back, whose
 //! model (`src/loom/inbox.rs`) is that of every other message to a loop. Who clears the inbox's mark of
-//! a sleeping loop writes its eventfd once, and the loop waits for as many writes before it ends.
+//! a sleeping loop writes its eventfd once, and the loop waits for as many writes before it ends. It waits
+//! for the threads that are about to leave it as well (`Home::visitors`), so nothing of it is touched, and
+//! no descriptor of it is open, when it has ended.
 //!
 //! # Safety
 //! - INV-READY-4: a job in the queue, or with a thread, is the pool's, except that the loop may take it
@@ -30,7 +32,7 @@
 #![expect(unsafe_code, reason = "jobs lie in operations of other threads")]
 
 use std::ptr::NonNull;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ use super::slot::SlotCore;
 use crate::abort::abort;
 use crate::backend::Wake;
 use crate::backend::event::EventWaker;
+use crate::sync::Backoff;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::util::inbox::Inbox;
 use crate::util::list::List;
 use crate::util::node::{Node, Signal};
@@ -51,6 +55,27 @@ const IDLE: Duration = Duration::from_secs(3);
 pub(crate) struct Home {
     pub(super) inbox: Inbox,
     pub(super) waker: EventWaker,
+    /// Threads that may touch this.
+    visitors: AtomicUsize,
+}
+
+impl Home {
+    pub(super) fn new(waker: EventWaker) -> Self {
+        Self {
+            inbox: Inbox::new(),
+            waker,
+            visitors: AtomicUsize::new(0),
+        }
+    }
+
+    /// Waits until no thread touches this any more: for the few instructions between the return of the last
+    /// job and the end of the visit.
+    pub(super) fn await_visitors(&self) {
+        let mut backoff = Backoff::default();
+        while self.visitors.load(Ordering::Acquire) != 0 {
+            backoff.wait();
+        }
+    }
 }
 
 struct Queue {
@@ -86,7 +111,11 @@ static POOL: Pool = Pool {
 
 /// How many threads there are at most: 2 to 8, twice as many as processors.
 pub(super) fn threads_max() -> usize {
-    thread::available_parallelism().map_or(2, |count| (2 * count.get()).clamp(2, 8))
+    // To ask costs the reading of files.
+    static MAX: OnceLock<usize> = OnceLock::new();
+    *MAX.get_or_init(|| {
+        thread::available_parallelism().map_or(2, |count| (2 * count.get()).clamp(2, 8))
+    })
 }
 
 fn lock() -> MutexGuard<'static, Queue> {
@@ -215,16 +244,18 @@ fn work() {
 ///
 /// - `core` is this thread's, and has its result.
 unsafe fn give_back(core: NonNull<SlotCore>) {
-    // SAFETY: the loop is there until it has got its jobs back. Afterwards only the waker is used, which
-    //         keeps its descriptor open by itself.
+    // SAFETY: the loop is there until it has got its jobs back, and no thread visits its home. The end of
+    //         the visit is the last touch of it; the job is not touched after it was queued.
     unsafe {
         let home = (*core.as_ptr()).home;
-        let waker = (*home).waker.clone();
+        // Relaxed: the job that is queued next makes it visible.
+        (*home).visitors.fetch_add(1, Ordering::Relaxed);
         let node = SlotCore::node(core);
         node.write(Node::new(never_run));
         if (*home).inbox.push(node) {
-            waker.wake();
+            (*home).waker.wake();
         }
+        (*home).visitors.fetch_sub(1, Ordering::Release);
     }
 }
 

@@ -76,6 +76,9 @@ pub(crate) struct SlotCore {
     pub(super) result: Cell<i32>,
 }
 
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<SlotCore>() <= 104, "docs/epoll.md says so");
+
 /// The storage of a readiness backend in each slot: its own, and that of its source.
 #[repr(C)] // The core comes first: their addresses are the same.
 pub struct ReadySlot<P> {

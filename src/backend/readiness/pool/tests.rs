@@ -39,13 +39,16 @@ struct Loop {
     cores: Vec<NonNull<SlotCore>>,
 }
 
+impl Drop for Loop {
+    fn drop(&mut self) {
+        self.home.await_visitors();
+    }
+}
+
 impl Loop {
     fn new(jobs: usize) -> Self {
         let event = EventFd::new().expect("an eventfd");
-        let home = Box::new(Home {
-            inbox: Inbox::new(),
-            waker: event.waker(),
-        });
+        let home = Box::new(Home::new(event.waker()));
         let mut slots: Vec<Box<Slot>> = (0..jobs).map(|_| Box::new(Slot::new(&TABLE))).collect();
         let begin = |slot: &mut Box<Slot>| {
             // SAFETY: it stays in its box, and is used by this loop and the pool only.
