@@ -76,7 +76,7 @@ use std::time::Duration;
 use self::context::Context;
 use self::direct::{Direct, FileKind, kind_of};
 use self::iocb::{Event, Iocb};
-use self::queue::{At, Entry, Queue};
+use self::queue::{Entry, Queue};
 use super::Wait;
 use super::epoll::EpollSet;
 use super::event;
@@ -113,6 +113,8 @@ struct Inner {
     epoll: EpollSet,
     /// The poll of the epoll set.
     poll: Entry,
+    /// The poll is queued, or at the kernel.
+    armed: Cell<bool>,
     /// It has said that there is something.
     polled: Cell<bool>,
     /// That poll was refused, so the loop might not wake up: the kernel's code.
@@ -156,7 +158,7 @@ impl Inner {
 
     /// Takes the events that are there; whether one was of a transfer or a sync, which is reported.
     fn drain(&self, sink: &mut impl Sink<Entry>) -> bool {
-        if self.queue.count() == 0 && self.poll.at() != At::AtKernel {
+        if self.queue.count() == 0 && !self.armed.get() {
             return false;
         }
         let mut any = false;
@@ -169,16 +171,13 @@ impl Inner {
     #[inline]
     fn event(&self, event: Event, sink: &mut impl Sink<Entry>) -> bool {
         if event.data == POLL {
-            // SAFETY: it was at the kernel until now.
-            unsafe { self.queue.returned_first(NonNull::from(&self.poll)) };
+            self.armed.set(false);
             self.polled.set(true);
             return false;
         }
-        // SAFETY: an event of an entry that was at the kernel, just taken; of its slot.
-        unsafe {
-            self.queue.returned(&event);
-            self.ended(event.data, event.result(), sink);
-        }
+        self.queue.returned();
+        // SAFETY: an event of the entry of a slot, which was at the kernel until now.
+        unsafe { self.ended(event.data, event.result(), sink) };
         true
     }
 
@@ -231,7 +230,7 @@ impl Inner {
 
     /// Sees to it that an event comes when the epoll set has something.
     fn arm(&self) {
-        if self.poll.at() == At::Out {
+        if !self.armed.replace(true) {
             // SAFETY: out, and in place as long as the queue (INV-AIO-1).
             unsafe { self.queue.push_first(NonNull::from(&self.poll)) };
         }
@@ -243,10 +242,8 @@ impl Inner {
             Wait::For(time) => Some(time),
             _ => None,
         };
-        // What the kernel had no room for is handed over again; and without the poll nobody could end
-        // the sleep.
-        let short = self.queue.has_work() || self.poll.at() != At::AtKernel;
-        let timeout = if short {
+        // What the kernel had no room for is handed over again.
+        let timeout = if self.queue.has_work() {
             Some(timeout.unwrap_or(SHORTAGE).min(SHORTAGE))
         } else {
             timeout
@@ -303,6 +300,7 @@ unsafe impl Source for AioContext {
             direct: Direct::new(),
             epoll,
             poll: Entry::new(poll),
+            armed: Cell::new(false),
             polled: Cell::new(false),
             broken: Cell::new(None),
             signal,
@@ -345,15 +343,8 @@ unsafe impl Source for AioContext {
     }
 
     unsafe fn cancel(&self, slot: NonNull<ReadySlot<Entry>>) -> bool {
-        // SAFETY: taken and not reported (contract), so its entry is there.
-        unsafe {
-            let entry = ReadySlot::part(slot);
-            let queued = entry.as_ref().at() == At::Queued;
-            if queued {
-                self.inner.queue.remove(entry);
-            }
-            queued
-        }
+        // SAFETY: taken and not reported (contract), so its entry was pushed, and is there.
+        unsafe { self.inner.queue.remove(ReadySlot::part(slot)) }
     }
 
     fn enter(&self, wait: Wait, sink: &mut impl Sink<Entry>) -> io::Result<()> {

@@ -3,10 +3,13 @@
 //! # States
 //!
 //! ```text
-//! Out ── push ──> Queued ── flush ──> AtKernel ── its event was taken ──> Out
-//!  ^                │ │ refused
-//!  └──── remove ────┘ └──> Out
+//! out ── push ──> queued ── flush ──> at the kernel ── its event was taken ──> out
+//!  ^               │  │ refused
+//!  └──── remove ───┘  └──> out
 //! ```
+//!
+//! What there is room for waits in the array that `io_submit` reads, so handing over costs nothing per
+//! entry; the rest waits in a list, and moves up when there is room.
 //!
 //! # Bounds
 //!
@@ -31,50 +34,39 @@ use std::mem::{MaybeUninit, offset_of};
 use std::ptr::NonNull;
 
 use super::context::Context;
-use super::iocb::{Event, Iocb};
+use super::iocb::Iocb;
 use crate::util::list::{Links, List};
 
-/// Where an entry is; see the module's drawing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
-    Out,
-    Queued,
-    AtKernel,
-}
+/// Where an entry waits that waits in the list.
+const LISTED: u32 = u32::MAX;
 
 /// An iocb, with what the queue needs.
 #[repr(C)] // The links come first: their address is that of the entry.
 pub struct Entry {
-    /// Initialised while queued.
+    /// Initialised while in the list.
     links: UnsafeCell<MaybeUninit<Links>>,
     /// Written by the kernel when it is submitted.
     iocb: UnsafeCell<Iocb>,
-    at: Cell<At>,
+    /// Where it was in the array when it was queued, or `LISTED`.
+    place: Cell<u32>,
 }
 
 impl Entry {
-    /// An entry that is nowhere.
+    /// An entry that is out.
     #[inline]
     pub(crate) const fn new(iocb: Iocb) -> Self {
         Self {
             links: UnsafeCell::new(MaybeUninit::uninit()),
             iocb: UnsafeCell::new(iocb),
-            at: Cell::new(At::Out),
+            place: Cell::new(0),
         }
-    }
-
-    /// Where it is.
-    #[inline]
-    pub(crate) const fn at(&self) -> At {
-        self.at.get()
     }
 
     /// The iocb in it.
     ///
     /// # Safety
     ///
-    /// - The entry is not at the kernel's, or in `io_submit`, while the result is used, nor is another
-    ///   result of this function.
+    /// - The entry is out while the result is used, and no other result of this function is.
     #[expect(
         clippy::mut_from_ref,
         reason = "one thread, and no two uses overlap (contract)"
@@ -95,36 +87,53 @@ impl Entry {
         // SAFETY: a field of a live entry, with the provenance of the whole.
         unsafe { (&raw mut (*entry.as_ptr()).iocb).cast() }
     }
+
+    /// The entry with this iocb.
+    ///
+    /// # Safety
+    ///
+    /// - `iocb` came from [`iocb`](Self::iocb).
+    #[inline]
+    const unsafe fn of_iocb(iocb: *mut Iocb) -> NonNull<Self> {
+        // SAFETY: the iocb is that far into the entry (contract).
+        unsafe { NonNull::new_unchecked(iocb.byte_sub(offset_of!(Self, iocb)).cast()) }
+    }
 }
 
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Entry")
-            .field("at", &self.at())
-            .finish_non_exhaustive()
+        f.debug_struct("Entry").finish_non_exhaustive()
     }
 }
 
 /// The queue of a context.
 pub(crate) struct Queue {
-    list: List,
-    len: Cell<usize>,
-    /// What goes before all others.
-    first: Cell<Option<NonNull<Entry>>>,
-    at_kernel: Cell<usize>,
-    /// Room for the addresses that are handed over in one call.
+    /// Those for which there is room, in order, from the second place on. The first place is for the
+    /// entry that goes first.
     batch: UnsafeCell<Box<[*mut Iocb]>>,
+    /// How many there are, and how many more may be queued there.
+    len: Cell<u32>,
+    room: Cell<u32>,
+    /// What goes before all others is queued, and is at the first place.
+    first: Cell<bool>,
+    /// The others, and how many.
+    list: List,
+    listed: Cell<usize>,
+    at_kernel: Cell<u32>,
 }
 
 impl Queue {
-    /// A queue that may not be used before [`init`](Queue::init), for a context with so many places.
+    /// A queue that may not be used before [`init`](Queue::init), for a context with so many places, two
+    /// at least.
     pub(crate) fn new(places: u32) -> Self {
         Self {
-            list: List::new(),
-            len: Cell::new(0),
-            first: Cell::new(None),
-            at_kernel: Cell::new(0),
             batch: UnsafeCell::new(vec![std::ptr::null_mut(); places as usize].into()),
+            len: Cell::new(0),
+            room: Cell::new(places - 1),
+            first: Cell::new(false),
+            list: List::new(),
+            listed: Cell::new(0),
+            at_kernel: Cell::new(0),
         }
     }
 
@@ -141,161 +150,190 @@ impl Queue {
     /// How many wait or are at the kernel, without the one that goes first.
     #[inline]
     pub(crate) const fn count(&self) -> usize {
-        self.len.get() + self.at_kernel.get()
+        self.len.get() as usize + self.at_kernel.get() as usize + self.listed.get()
     }
 
     /// Whether a flush may hand something over.
     #[inline]
-    pub(crate) fn has_work(&self) -> bool {
-        self.first.get().is_some() || (self.len.get() > 0 && self.room() > 0)
+    pub(crate) const fn has_work(&self) -> bool {
+        self.first.get() || self.len.get() > 0 || (self.listed.get() > 0 && self.room.get() > 0)
     }
 
-    /// How many more may be handed over, without the one that goes first.
+    /// The array.
+    ///
+    /// # Safety
+    ///
+    /// - The result is not used after another call of this function.
+    #[expect(
+        clippy::mut_from_ref,
+        reason = "one thread, and no two uses overlap (contract)"
+    )]
     #[inline]
-    fn room(&self) -> usize {
-        // SAFETY: the length of the slice, which is not borrowed longer.
-        let places = unsafe { (&(*self.batch.get())).len() };
-        (places - 1).saturating_sub(self.at_kernel.get())
-    }
-
-    /// Queues the entry that goes before all others. There is one such entry.
-    ///
-    /// # Safety
-    ///
-    /// - It is alive and `Out`, and keeps INV-AIO-1 from now on.
-    pub(crate) unsafe fn push_first(&self, entry: NonNull<Entry>) {
-        debug_assert!(self.first.get().is_none(), "one entry goes first");
-        // SAFETY: alive (contract).
-        unsafe { entry.as_ref().at.set(At::Queued) };
-        self.first.set(Some(entry));
-    }
-
-    /// The event of the entry that goes first was taken.
-    ///
-    /// # Safety
-    ///
-    /// - It is alive, and was at the kernel until then.
-    pub(crate) unsafe fn returned_first(&self, entry: NonNull<Entry>) {
-        // SAFETY: alive (contract).
-        unsafe { entry.as_ref().at.set(At::Out) };
+    unsafe fn batch(&self) -> &mut [*mut Iocb] {
+        // SAFETY: one thread, and no two uses overlap (contract).
+        unsafe { &mut *self.batch.get() }
     }
 
     /// Queues an entry.
     ///
     /// # Safety
     ///
-    /// - It is alive and `Out`, and keeps INV-AIO-1 from now on.
+    /// - It is alive and out, and keeps INV-AIO-1 from now on.
     #[inline]
     pub(crate) unsafe fn push(&self, entry: NonNull<Entry>) {
-        // SAFETY: in no list, and in place until it leaves this one (INV-LIST-1).
+        if self.listed.get() == 0 && self.room.get() > 0 {
+            // SAFETY: the contract is the same; there is room.
+            unsafe { self.place(entry) };
+            return;
+        }
+        // SAFETY: in no list, and in place until it leaves this one (contract, INV-LIST-1).
         unsafe {
-            debug_assert_eq!(entry.as_ref().at(), At::Out, "an entry is queued once");
-            entry.as_ref().at.set(At::Queued);
+            entry.as_ref().place.set(LISTED);
             self.list.push_back(entry.cast());
         }
-        self.len.set(self.len.get() + 1);
+        self.listed.set(self.listed.get() + 1);
     }
 
-    /// Takes an entry out that was not handed over.
+    /// Puts an entry at the end of the array.
     ///
     /// # Safety
     ///
-    /// - It is queued here.
-    pub(crate) unsafe fn remove(&self, entry: NonNull<Entry>) {
-        // SAFETY: it is in this list (contract).
-        unsafe {
-            List::remove(entry.cast());
-            entry.as_ref().at.set(At::Out);
-        }
-        self.len.set(self.len.get() - 1);
-    }
-
-    /// The event of an entry was taken.
-    ///
-    /// # Safety
-    ///
-    /// - It is of an entry that is alive, and was at the kernel from this queue until then.
+    /// - As for [`push`](Self::push), and there is room.
     #[inline]
-    pub(crate) unsafe fn returned(&self, event: &Event) {
-        let iocb = usize::try_from(event.iocb).unwrap_or(0);
-        let iocb = std::ptr::with_exposed_provenance::<u8>(iocb);
-        // SAFETY: the address of the iocb in a live entry (contract), which `gather` exposed.
+    unsafe fn place(&self, entry: NonNull<Entry>) {
+        let place = self.len.get() + 1;
+        // SAFETY: alive (contract). Places and room together are those of the array less one.
         unsafe {
-            (*iocb.sub(offset_of!(Entry, iocb)).cast::<Entry>())
-                .at
-                .set(At::Out)
+            entry.as_ref().place.set(place);
+            *self.batch().get_unchecked_mut(place as usize) = Entry::iocb(entry);
+        }
+        self.len.set(place);
+        self.room.set(self.room.get() - 1);
+    }
+
+    /// Queues the entry that goes before all others. There is one such entry.
+    ///
+    /// # Safety
+    ///
+    /// - It is alive and out, and keeps INV-AIO-1 from now on.
+    pub(crate) unsafe fn push_first(&self, entry: NonNull<Entry>) {
+        debug_assert!(!self.first.get(), "one entry goes first");
+        // SAFETY: alive (contract); not used after this line.
+        unsafe { self.batch()[0] = Entry::iocb(entry) };
+        self.first.set(true);
+    }
+
+    /// Takes an entry out if it was not handed over; whether it was not.
+    ///
+    /// # Safety
+    ///
+    /// - It was pushed, was not refused, and its event was not taken.
+    pub(crate) unsafe fn remove(&self, entry: NonNull<Entry>) -> bool {
+        // SAFETY: alive (INV-AIO-1).
+        let place = unsafe { entry.as_ref().place.get() };
+        if place == LISTED {
+            // SAFETY: it is in the list, because it has no place.
+            unsafe { List::remove(entry.cast()) };
+            self.listed.set(self.listed.get() - 1);
+            return true;
+        }
+        // SAFETY: not used after this block.
+        let there = unsafe {
+            place <= self.len.get() && self.batch()[place as usize] == Entry::iocb(entry)
         };
+        if there {
+            self.take_out(place, 1);
+            self.room.set(self.room.get() + 1);
+        }
+        there
+    }
+
+    /// Takes `count` entries out of the array, from a place on.
+    fn take_out(&self, place: u32, count: u32) {
+        let end = self.len.get() + 1;
+        // SAFETY: not used after this function.
+        let batch = unsafe { self.batch() };
+        for from in place + count..end {
+            let to = from - count;
+            batch[to as usize] = batch[from as usize];
+            // SAFETY: those in the array are alive (INV-AIO-1).
+            unsafe { Entry::of_iocb(batch[to as usize]).as_ref().place.set(to) };
+        }
+        self.len.set(self.len.get() - count);
+    }
+
+    /// The event of an entry was taken, of one that was pushed.
+    #[inline]
+    pub(crate) fn returned(&self) {
         self.at_kernel.set(self.at_kernel.get() - 1);
+        self.room.set(self.room.get() + 1);
     }
 
     /// Hands over what waits, as far as there is room, and hands back what the kernel refuses, with its
     /// error. `refused` may queue it again.
     pub(crate) fn flush(&self, context: &Context, mut refused: impl FnMut(NonNull<Entry>, i32)) {
-        while self.has_work() {
-            let count = self.gather();
-            // SAFETY: the first entries of the list: alive, at no kernel, and in place until their
-            //         events (INV-AIO-1); the slice is not changed meanwhile.
-            let result = unsafe { context.submit(&(&(*self.batch.get()))[..count]) };
+        loop {
+            if self.listed.get() > 0 {
+                self.move_up();
+            }
+            let (first, end) = (self.first.get(), self.len.get() + 1);
+            let begin = u32::from(!first);
+            if begin == end {
+                break;
+            }
+            // SAFETY: those in the array are alive, are not at the kernel, and stay in place until their
+            //         events (INV-AIO-1); it is not changed meanwhile.
+            let result = unsafe { context.submit(&self.batch()[begin as usize..end as usize]) };
             match result.map_err(|error| error.raw_os_error().unwrap_or(libc::EIO)) {
-                Ok(accepted) => {
-                    for _ in 0..accepted {
-                        self.pop(At::AtKernel);
-                    }
-                    if accepted == 0 {
-                        break;
-                    }
+                Ok(0) | Err(libc::EAGAIN | libc::EINTR) => {
+                    // No place, or no memory: the rest waits for what is at the kernel, or for a while.
+                    break;
                 }
-                // No place, or no memory: the rest waits for what is at the kernel, or for a while.
-                Err(libc::EAGAIN | libc::EINTR) => break,
+                Ok(accepted) => self.accepted(accepted),
                 Err(code) => {
-                    if let Some(entry) = self.pop(At::Out) {
-                        refused(entry, -code);
-                    }
+                    let entry = self.refuse();
+                    refused(entry, -code);
                 }
             }
         }
     }
 
-    /// Writes the addresses of the first entries; how many.
-    fn gather(&self) -> usize {
-        let room = self.room();
-        let mut next = self.list.first();
-        let mut count = 0;
-        // SAFETY: nobody else has the slice; entries in the list are alive (INV-LIST-1).
-        unsafe {
-            let batch = &mut *self.batch.get();
-            let mut end = room;
-            if let Some(first) = self.first.get() {
-                batch[0] = Entry::iocb(first);
-                count = 1;
-                end += 1;
-            }
-            while count < end
-                && let Some(links) = next
-            {
-                batch[count] = Entry::iocb(links.cast());
-                batch[count].expose_provenance();
-                count += 1;
-                next = self.list.after(links);
-            }
+    /// The kernel has accepted so many.
+    fn accepted(&self, count: usize) {
+        let mut count = u32::try_from(count).unwrap_or(u32::MAX);
+        if self.first.replace(false) {
+            count -= 1;
         }
-        count
+        self.at_kernel.set(self.at_kernel.get() + count);
+        if count == self.len.get() {
+            self.len.set(0);
+        } else {
+            self.take_out(1, count);
+        }
     }
 
-    fn pop(&self, to: At) -> Option<NonNull<Entry>> {
-        let entry = if let Some(first) = self.first.take() {
-            first
-        } else {
-            let entry: NonNull<Entry> = self.list.pop_front()?.cast();
-            self.len.set(self.len.get() - 1);
-            if to == At::AtKernel {
-                self.at_kernel.set(self.at_kernel.get() + 1);
-            }
-            entry
-        };
-        // SAFETY: it was queued, so it is alive (INV-AIO-1).
-        unsafe { entry.as_ref().at.set(to) };
-        Some(entry)
+    /// The one at the beginning is out.
+    fn refuse(&self) -> NonNull<Entry> {
+        let place = u32::from(!self.first.get());
+        // SAFETY: there is one (the caller's), and those in the array came from entries.
+        let entry = unsafe { Entry::of_iocb(self.batch()[place as usize]) };
+        if !self.first.replace(false) {
+            self.take_out(1, 1);
+            self.room.set(self.room.get() + 1);
+        }
+        entry
+    }
+
+    /// Moves entries from the list into the array, as far as there is room.
+    #[cold]
+    fn move_up(&self) {
+        while self.room.get() > 0
+            && let Some(links) = self.list.pop_front()
+        {
+            self.listed.set(self.listed.get() - 1);
+            // SAFETY: it was in the list, so it is alive and waits; there is room.
+            unsafe { self.place(links.cast()) };
+        }
     }
 }
 

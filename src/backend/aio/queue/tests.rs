@@ -44,10 +44,7 @@ impl Rig {
     fn take(&self) -> Vec<u64> {
         let mut seen = Vec::new();
         self.context.drain(usize::MAX, |event| seen.push(event));
-        for event in &seen {
-            // SAFETY: an event of an entry that was at the kernel.
-            unsafe { self.queue.returned(event) };
-        }
+        seen.iter().for_each(|_| self.queue.returned());
         // Polls of one descriptor become ready in no particular order.
         let mut data: Vec<_> = seen.iter().map(|event| event.data).collect();
         data.sort_unstable();
@@ -59,7 +56,6 @@ fn polls(event: &EventFd, events: u16, count: u64) -> Vec<Entry> {
     let fd = event.as_fd().as_raw_fd();
     (0..count)
         .map(|data| Entry::new(Iocb::poll(fd, events, data)))
-        .inspect(|entry| assert_eq!(entry.at(), At::Out))
         .collect()
 }
 
@@ -72,11 +68,7 @@ fn flush_hands_all_over_in_one_call() {
     rig.push(&entries);
     assert!(rig.queue.has_work());
     assert_eq!(rig.flush(), 1);
-    assert_eq!(
-        (rig.queue.at_kernel.get(), (rig.queue.len.get() == 0)),
-        (30, true)
-    );
-    assert!(entries.iter().all(|entry| entry.at() == At::AtKernel));
+    assert_eq!((rig.queue.at_kernel.get(), rig.queue.len.get()), (30, 0));
     assert_eq!(rig.take(), (0..30).collect::<Vec<_>>());
     assert_eq!(rig.queue.at_kernel.get(), 0);
     assert!(rig.refused.is_empty());
@@ -93,8 +85,7 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
     // The first; the second is refused; the third and the rest, as POLL takes unknown bits.
     rig.flush();
     assert_eq!(rig.refused, [(NonNull::from(&entries[1]), -libc::EBADF)]);
-    assert_eq!(entries[1].at(), At::Out);
-    assert!((rig.queue.len.get() == 0));
+    assert!(!rig.queue.has_work());
     let taken = rig.take();
     assert!(
         taken.starts_with(&[0]) && taken.ends_with(&[3, 4]),
@@ -105,11 +96,23 @@ fn flush_hands_back_what_is_refused_and_goes_on() {
     rig.push(&bad);
     assert_eq!(rig.flush(), 1);
     assert_eq!(rig.refused.len(), 2);
-    // The third one waits for nothing that comes: it ends here.
-    if rig.queue.at_kernel.get() == 1 {
-        // SAFETY: it is at the kernel.
-        unsafe { rig.context.cancel(Entry::iocb(NonNull::from(&entries[2]))) };
+}
+
+#[test]
+fn remove_from_the_middle_keeps_the_order() {
+    let event = EventFd::new().expect("an eventfd");
+    let entries = polls(&event, POLLOUT, 10);
+    let mut rig = Rig::new(8, 8);
+    rig.push(&entries);
+    for index in [2, 8, 0, 6] {
+        // SAFETY: it was pushed, and its event was not taken.
+        assert!(unsafe { rig.queue.remove(NonNull::from(&entries[index])) });
     }
+    assert_eq!(rig.queue.count(), 6);
+    rig.flush();
+    let mut order = Vec::new();
+    rig.context.drain(99, |event| order.push(event.data));
+    assert_eq!(order, [1, 3, 4, 5, 7, 9], "as they were pushed");
 }
 
 #[test]
@@ -123,9 +126,14 @@ fn flush_into_a_full_context_keeps_the_rest_in_order() {
     assert_eq!((rig.queue.at_kernel.get(), rig.queue.count()), (8, 20));
     assert!(!rig.queue.has_work());
     assert_eq!(rig.flush(), 0, "there is no room, and no call");
-    // SAFETY: it is queued.
-    unsafe { rig.queue.remove(NonNull::from(&entries[19])) };
-    assert_eq!(entries[19].at(), At::Out);
+    // SAFETY: both were pushed, and their events were not taken.
+    unsafe {
+        assert!(rig.queue.remove(NonNull::from(&entries[19])));
+        assert!(
+            !rig.queue.remove(NonNull::from(&entries[0])),
+            "the kernel has it"
+        );
+    }
     signal(event.as_fd());
     assert_eq!(rig.take(), (0..8).collect::<Vec<_>>());
     rig.flush();
@@ -149,12 +157,10 @@ fn first_goes_before_all_and_waits_for_no_room() {
         unsafe { rig.queue.push_first(NonNull::from(&first)) };
         assert!(rig.queue.has_work());
         assert_eq!(rig.flush(), 1, "in one call, and with the context full");
-        assert_eq!((first.at(), rig.queue.at_kernel.get()), (At::AtKernel, 8));
+        assert_eq!(rig.queue.at_kernel.get(), 8);
         let mut seen = Vec::new();
         rig.context.drain(9, |event| seen.push(event.data));
         assert_eq!(seen, [99], "it is the only one that is ready");
-        // SAFETY: its event was taken.
-        unsafe { rig.queue.returned_first(NonNull::from(&first)) };
     }
     signal(event.as_fd());
     while rig.queue.count() > 0 {
