@@ -336,6 +336,7 @@ pub mod adaptor {
 
 /// The interface between an I/O context and a kernel: for backends of your own.
 pub mod backends {
+    pub use crate::backend::aio::Aio;
     pub use crate::backend::auto::{Auto, AutoSlot};
     pub use crate::backend::clock::VirtualClock;
     pub use crate::backend::epoll::Epoll;

@@ -23,6 +23,7 @@ use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
 use std::time::Duration;
 
+use super::aio::Aio;
 use super::clock::VirtualClock;
 use super::epoll::Epoll;
 use super::event::EventWaker;
@@ -88,6 +89,7 @@ macro_rules! backends {
 
 backends! {
     Uring(Uring),
+    Aio(Aio),
     Epoll(Epoll),
 }
 

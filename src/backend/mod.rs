@@ -17,6 +17,7 @@
 
 #![expect(unsafe_code, reason = "declares an unsafe trait over intrusive slots")]
 
+pub(crate) mod aio;
 pub(crate) mod auto;
 pub(crate) mod clock;
 pub(crate) mod epoll;

@@ -8,6 +8,7 @@ use common::alloc_count::CountingAlloc;
 #[global_allocator]
 static ALLOC: CountingAlloc = CountingAlloc;
 
+mod aio;
 mod allocations;
 mod auto;
 mod bridge;

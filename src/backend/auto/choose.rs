@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use super::{Auto, Inner};
 use crate::backend::Backend;
+use crate::backend::aio::Aio;
 use crate::backend::epoll::Epoll;
 use crate::backend::options::Options;
 use crate::backend::report::{BackendKind, Refusal};
@@ -112,7 +113,7 @@ fn make(kind: BackendKind, options: &Options) -> io::Result<Inner> {
             Ok(Inner::Uring(ring))
         }
         BackendKind::Epoll => Ok(Inner::Epoll(Epoll::new(options)?)),
-        BackendKind::Aio => Err(io::Error::new(io::ErrorKind::Unsupported, "not yet")),
+        BackendKind::Aio => Ok(Inner::Aio(Aio::new(options)?)),
         BackendKind::Sim => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "this program was built without the feature `sim` of sendio",
