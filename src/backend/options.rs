@@ -23,6 +23,9 @@ pub struct Options {
     pub turn_limit: usize,
     /// Whether the loop looks for work for a while before it sleeps.
     pub spin: bool,
+    /// What the simulator simulates; nothing to other backends.
+    #[cfg(feature = "sim")]
+    pub sim: Option<super::sim::config::SimConfig>,
 }
 
 impl Default for Options {
@@ -36,6 +39,8 @@ impl Default for Options {
             remote_limit: usize::MAX,
             turn_limit: 256,
             spin: true,
+            #[cfg(feature = "sim")]
+            sim: None,
         }
     }
 }

@@ -67,6 +67,8 @@ use super::slot::{Completion, CompletionSlot};
 use super::{Backend, Counters, NestedBackend, Wait};
 use crate::abort::abort;
 use encode::{user_data, user_data_address};
+#[cfg(feature = "sim")]
+pub(crate) use setup::write_flags;
 
 /// `user_data` of cancels: their completions are ignored.
 const CANCEL: u64 = 1;
