@@ -441,6 +441,9 @@ pub mod _documentation {
     pub mod safety {}
     #[doc = include_str!("../docs/SERVERS.md")]
     pub mod servers {}
+    #[cfg(feature = "sim")]
+    #[doc = include_str!("../docs/simulation.md")]
+    pub mod simulation {}
     #[doc = include_str!("../docs/TESTING.md")]
     pub mod testing {}
 }

@@ -25,14 +25,14 @@ fn race(seed: u64, config: &SimConfig, seen: &Cell<Seen>) {
         // Both ends of the network's latency: the stop is before, at and after the arrival.
         let ask = io
             .schedule_after(Duration::from_micros(50 + seed % 500))
-            .then(|()| drop(stop.request_stop()))
+            .then(|()| stop.request_stop())
             .err_into();
         let recv = server
             .recv([0; 4])
             .with_stop_token(stop.token())
             .stopped_as_optional();
         let all = when_all((client.send_all("data"), recv, ask));
-        let (_, received, ()) = ctx.block_on(all).expect("no error").expect("a value");
+        let (_, received, _) = ctx.block_on(all).expect("no error").expect("a value");
         let mut counts = seen.get();
         let mut have = 0;
         if let Some((n, bytes)) = received {
@@ -73,7 +73,7 @@ fn cancel_late_lets_the_result_through_and_early_does_not() {
             let io = ctx.local();
             let stop = StopSource::new();
             let after = |millis| io.schedule_after(Duration::from_millis(millis));
-            let ask = after(1).then(|()| drop(stop.request_stop()));
+            let ask = after(1).then(|()| stop.request_stop());
             let write = after(2).let_value(|()| io.write_all(&writer, "x"));
             let read = io
                 .read_some(&reader, [0; 1])

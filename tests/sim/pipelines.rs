@@ -8,7 +8,7 @@ use sendio::sim::{self, SimConfig};
 use super::support::{content, copy_file, echo_once};
 
 /// How many seeds each pipeline has by default: some seconds.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = if cfg!(debug_assertions) { 400 } else { 20_000 };
 
 fn seeds() -> u64 {
     let said = std::env::var("SENDIO_SIM_SEEDS").ok();

@@ -12,8 +12,10 @@
 use std::fs;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libc::c_int;
+use smallvec::SmallVec;
 
 /// What is behind a descriptor, for as long as it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,34 +137,44 @@ pub(super) fn wait_for(fds: &mut [libc::pollfd], millis: c_int) -> bool {
     unsafe { libc::poll(fds.as_mut_ptr(), count, millis) > 0 }
 }
 
-/// Calls on the descriptor do not block while this exists.
+/// Calls on these descriptors do not block while this exists. Simulations on other threads wait for their
+/// turn meanwhile: who saw the flag that another one has set would be surprised when it is taken back.
 #[derive(Debug)]
 pub(super) struct Unblocked {
-    fd: RawFd,
-    restore: Option<c_int>,
+    restore: SmallVec<[(RawFd, c_int); 2]>,
+    _turn: MutexGuard<'static, ()>,
 }
 
+static TURN: Mutex<()> = Mutex::new(());
+
 impl Unblocked {
-    pub(super) fn new(fd: RawFd) -> Self {
-        let restore = flags(fd).filter(|flags| flags & libc::O_NONBLOCK == 0);
-        if let Some(flags) = restore {
-            // SAFETY: no memory is passed.
-            unsafe { libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK) };
+    pub(super) fn new(fds: &[RawFd]) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut restore = SmallVec::new();
+        for fd in fds {
+            if let Some(flags) = flags(*fd).filter(|flags| flags & libc::O_NONBLOCK == 0) {
+                // SAFETY: no memory is passed.
+                unsafe { libc::fcntl(*fd, libc::F_SETFL, flags | libc::O_NONBLOCK) };
+                restore.push((*fd, flags));
+            }
         }
-        Self { fd, restore }
+        Self {
+            restore,
+            _turn: turn,
+        }
     }
 
-    /// Whether they did not block before either.
-    pub(super) const fn was_so(&self) -> bool {
-        self.restore.is_none()
+    /// Whether calls on one of them would have blocked.
+    pub(super) fn changed(&self) -> bool {
+        !self.restore.is_empty()
     }
 }
 
 impl Drop for Unblocked {
     fn drop(&mut self) {
-        if let Some(flags) = self.restore {
+        for (fd, flags) in &self.restore {
             // SAFETY: no memory is passed.
-            unsafe { libc::fcntl(self.fd, libc::F_SETFL, flags) };
+            unsafe { libc::fcntl(*fd, libc::F_SETFL, *flags) };
         }
     }
 }

@@ -56,6 +56,8 @@ struct Entry {
     nth: u64,
     state: State,
     progress: Progress,
+    /// What is behind its descriptor, which stays open until the request completes.
+    object: Option<Object>,
     /// When a cancel takes effect.
     cancel_at: Option<u64>,
     /// What it completes with, whatever it would do.
@@ -175,6 +177,7 @@ impl Engine {
             nth: *nth,
             state: State::Fresh,
             progress: Progress::default(),
+            object: None,
             cancel_at: None,
             verdict: None,
             may_delay: true,
@@ -231,7 +234,7 @@ impl Engine {
                 State::Fresh => true,
                 State::Descriptor(..) => ready_outside.contains(&id),
                 State::Until(at) => at <= now,
-                State::Network => self.network_ready(id, now) == Ready::Now,
+                State::Network => self.network_ready(id, now, false) == Ready::Now,
             };
             if self.settle(id, is_ready, now) {
                 chosen.push(id);
@@ -298,15 +301,20 @@ impl Engine {
         }
     }
 
-    fn network_ready(&mut self, id: Id, now: u64) -> Ready {
+    /// Whether a request that waits for the network can go on; `watch` is whether ends of connections are
+    /// looked for that were closed.
+    fn network_ready(&mut self, id: Id, now: u64, watch: bool) -> Ready {
         let (Some(net), Some(entry)) = (&mut self.net, self.table.get(&id)) else {
+            return Ready::Now;
+        };
+        let Some(object) = entry.object else {
             return Ready::Now;
         };
         let mut moment = Moment {
             now,
             rng: &mut self.rng,
         };
-        net.ready(&entry.request, &mut moment)
+        net.ready(object.ident, &entry.request, watch, &mut moment)
     }
 
     /// The descriptors of the world outside that are waited for.
@@ -344,7 +352,7 @@ impl Engine {
             // What is ready now, and was not chosen, waits for others of its line.
             let own = match entry.state {
                 State::Until(at) => Some(at),
-                State::Network => match self.network_ready(id, now) {
+                State::Network => match self.network_ready(id, now, true) {
                     Ready::Now => None,
                     Ready::Later(at) => at,
                 },
@@ -407,6 +415,9 @@ impl Engine {
             }
             return Some(error);
         }
+        if entry.object.is_none() {
+            entry.object = host::descriptor_of(&entry.request).and_then(Object::of);
+        }
         let mut limit = self.cut(id, entry);
         if let Some(files) = &mut self.files {
             // SAFETY: in flight (INV-SIM-1).
@@ -425,14 +436,15 @@ impl Engine {
             now,
             rng: &mut self.rng,
         };
-        let (request, progress) = (&entry.request, &mut entry.progress);
+        let (request, object) = (&entry.request, entry.object);
+        let progress = &mut entry.progress;
         // SAFETY: in flight (INV-SIM-1).
         let attempt = unsafe {
             let in_memory = self
                 .net
                 .as_mut()
-                .and_then(|net| net.attempt(request, limit, progress, &mut moment));
-            in_memory.unwrap_or_else(|| host::attempt(request, limit, progress))
+                .and_then(|net| net.attempt(request, object, limit, progress, &mut moment));
+            in_memory.unwrap_or_else(|| host::attempt(request, object, limit, progress))
         };
         entry.state = match attempt {
             Attempt::Done(result) => return Some(result),
@@ -455,15 +467,12 @@ impl Engine {
         let Some((fd, len)) = (unsafe { host::cuttable(&entry.request) }) else {
             return u32::MAX;
         };
-        if !Object::of(fd).is_some_and(|object| object.may_cut(fd)) {
+        let cut = self.faults.cut(len, &mut self.rng);
+        let may_cut = |_: &u32| entry.object.is_some_and(|object| object.may_cut(fd));
+        let Some(limit) = cut.filter(may_cut) else {
             return u32::MAX;
-        }
-        match self.faults.cut(len, &mut self.rng) {
-            Some(limit) => {
-                self.record(id, entry.call, Event::Cut(limit));
-                limit
-            }
-            None => u32::MAX,
-        }
+        };
+        self.record(id, entry.call, Event::Cut(limit));
+        limit
     }
 }

@@ -45,12 +45,17 @@ pub(super) struct Progress {
     pub(super) connecting: bool,
 }
 
-/// Tries to carry out a request, with at most `limit` bytes.
+/// Tries to carry out a request on `object`, with at most `limit` bytes.
 ///
 /// # Safety
 ///
 /// - The request is in flight (INV-SLOT-1).
-pub(super) unsafe fn attempt(request: &Request, limit: u32, progress: &mut Progress) -> Attempt {
+pub(super) unsafe fn attempt(
+    request: &Request,
+    object: Option<Object>,
+    limit: u32,
+    progress: &mut Progress,
+) -> Attempt {
     // SAFETY: the contract is the same; calls get what the request names, for what it names it for.
     unsafe {
         match *request {
@@ -88,7 +93,7 @@ pub(super) unsafe fn attempt(request: &Request, limit: u32, progress: &mut Progr
                 len,
                 flags,
             } => {
-                let guard = Unblocked::new(fd);
+                let guard = Unblocked::new(&[fd]);
                 let result = told_int(libc::accept4(fd, addr, len, flags));
                 drop(guard);
                 or_wait(result, fd, libc::POLLIN)
@@ -114,7 +119,7 @@ pub(super) unsafe fn attempt(request: &Request, limit: u32, progress: &mut Progr
             | Request::Send { .. }
             | Request::Recv { .. }
             | Request::SendMsg { .. }
-            | Request::RecvMsg { .. } => transfer::attempt(request, limit, progress),
+            | Request::RecvMsg { .. } => transfer::attempt(request, object, limit, progress),
             Request::Open { .. }
             | Request::OpenHow { .. }
             | Request::Unlink { .. }
@@ -157,7 +162,7 @@ unsafe fn connect(
     len: libc::socklen_t,
     progress: &mut Progress,
 ) -> Attempt {
-    let guard = Unblocked::new(fd);
+    let guard = Unblocked::new(&[fd]);
     // SAFETY: as many bytes as are told (contract).
     let result = told_int(unsafe { libc::connect(fd, addr, len) });
     match -result {
@@ -169,7 +174,7 @@ unsafe fn connect(
             Attempt::Descriptor(fd, libc::POLLOUT)
         }
         // The listener of a Unix socket has no room. Readiness says nothing about that.
-        libc::EAGAIN if !guard.was_so() => Attempt::After(AGAIN),
+        libc::EAGAIN if guard.changed() => Attempt::After(AGAIN),
         _ => Attempt::Done(result),
     }
 }
@@ -180,7 +185,7 @@ fn splice(
     len: usize,
     flags: u32,
 ) -> Attempt {
-    let guards = [from, to].map(Unblocked::new);
+    let guards = Unblocked::new(&[from, to]);
     let (mut from_at, mut to_at) = (from_offset.cast_signed(), to_offset.cast_signed());
     let place = |at: &mut i64| {
         if at.cast_unsigned() == CURRENT_POSITION {
@@ -215,6 +220,20 @@ pub(super) const fn ended(result: i32, progress: &Progress) -> i32 {
         progress.bytes.cast_signed()
     } else {
         result
+    }
+}
+
+/// The descriptor that a request is about, if it is about one.
+pub(super) const fn descriptor_of(request: &Request) -> Option<RawFd> {
+    match *request {
+        Request::Connect { fd, .. }
+        | Request::Shutdown { fd, .. }
+        | Request::Poll { fd, .. }
+        | Request::Splice { from: fd, .. } => Some(fd),
+        _ => match lane(request) {
+            Some((fd, _)) => Some(fd),
+            None => None,
+        },
     }
 }
 

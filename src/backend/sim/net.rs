@@ -100,8 +100,7 @@ impl Net {
     }
 
     /// The socket behind a number, if it is one of this network.
-    fn socket(&mut self, fd: RawFd) -> Option<Ident> {
-        let object = Object::of(fd)?;
+    fn socket(&mut self, fd: RawFd, object: Object) -> Option<Ident> {
         if !object.is_socket() {
             return None;
         }

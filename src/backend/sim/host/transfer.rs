@@ -22,15 +22,20 @@ static WRITE_FLAGS: LazyLock<i32> = LazyLock::new(write_flags);
 /// # Safety
 ///
 /// - The request is in flight, and moves bytes.
-pub(super) unsafe fn attempt(request: &Request, limit: u32, progress: &mut Progress) -> Attempt {
+pub(super) unsafe fn attempt(
+    request: &Request,
+    object: Option<Object>,
+    limit: u32,
+    progress: &mut Progress,
+) -> Attempt {
     // SAFETY: in flight (contract).
     let spans = unsafe { spans_of(request, progress.bytes, limit) };
     match *request {
         Request::Read { fd, offset, .. } | Request::Readv { fd, offset, .. } => {
-            file(fd, &spans, offset, false)
+            file((fd, object), &spans, offset, false)
         }
         Request::Write { fd, offset, .. } | Request::Writev { fd, offset, .. } => {
-            file(fd, &spans, offset, true)
+            file((fd, object), &spans, offset, true)
         }
         // SAFETY: in flight (contract).
         _ => unsafe { socket(request, spans, progress) },
@@ -38,11 +43,16 @@ pub(super) unsafe fn attempt(request: &Request, limit: u32, progress: &mut Progr
 }
 
 /// Reads or writes at an offset, or where the descriptor is.
-fn file(fd: RawFd, spans: &Spans, offset: u64, writes: bool) -> Attempt {
-    let Some(object) = Object::of(fd) else {
+fn file(
+    (fd, object): (RawFd, Option<Object>),
+    spans: &Spans,
+    offset: u64,
+    writes: bool,
+) -> Attempt {
+    let Some(object) = object else {
         return Attempt::Done(-libc::EBADF);
     };
-    let guard = object.may_wait().then(|| Unblocked::new(fd));
+    let guard = object.may_wait().then(|| Unblocked::new(&[fd]));
     let mut result = file_call(fd, spans, offset, writes);
     // A stream has no offsets, which a ring does not mind.
     if result == -libc::ESPIPE && object.may_wait() && offset != CURRENT_POSITION {

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use super::super::call::{Way, lane};
 use super::super::descriptor::{Ident, Object, told_int};
-use super::super::host::{AGAIN, Attempt, Progress};
+use super::super::host::{AGAIN, Attempt, Progress, descriptor_of};
 use super::super::spans::{gather, scatter, spans_of, total};
 use super::stream::Stream;
 use super::{Moment, Net, Ready, Socket, State, tell_address};
@@ -29,22 +29,22 @@ impl Net {
     pub(in super::super) unsafe fn attempt(
         &mut self,
         request: &Request,
+        object: Option<Object>,
         limit: u32,
         progress: &mut Progress,
         at: &mut Moment<'_>,
     ) -> Option<Attempt> {
         let fd = match *request {
-            Request::Connect { fd, .. }
-            | Request::Shutdown { fd, .. }
-            | Request::Poll { fd, .. } => fd,
             Request::Splice { from, to, .. } => {
-                let mine = self.socket(from).is_some() || self.socket(to).is_some();
+                let mut mine =
+                    |fd| Object::of(fd).is_some_and(|object| self.socket(fd, object).is_some());
+                let mine = mine(from) || mine(to);
                 // As for a socket that cannot: bytes are then moved through a buffer.
                 return mine.then_some(Attempt::Done(-libc::EINVAL));
             }
-            _ => lane(request)?.0,
+            _ => descriptor_of(request)?,
         };
-        let ident = self.socket(fd)?;
+        let ident = self.socket(fd, object?)?;
         // SAFETY: the contract is the same.
         Some(unsafe {
             match *request {
@@ -64,14 +64,16 @@ impl Net {
     }
 
     /// Whether a request that waits for this network could do something now.
-    pub(in super::super) fn ready(&mut self, request: &Request, at: &mut Moment<'_>) -> Ready {
-        let fd = match *request {
-            Request::Connect { fd, .. } | Request::Poll { fd, .. } => Some(fd),
-            _ => lane(request).map(|(fd, _)| fd),
-        };
-        let Some(ident) = fd.and_then(|fd| self.socket(fd)) else {
-            return Ready::Now;
-        };
+    pub(in super::super) fn ready(
+        &mut self,
+        ident: Ident,
+        request: &Request,
+        watch: bool,
+        at: &mut Moment<'_>,
+    ) -> Ready {
+        if watch && let Some(&mut Stream::Connected { link, side }) = self.stream(ident) {
+            self.watch_peer(link, side, at);
+        }
         if let Request::Poll { events, .. } = *request {
             return match self.poll(ident, events, at) {
                 Attempt::Network(next) => Ready::Later(next),
@@ -85,10 +87,10 @@ impl Net {
             Some(State::Stream(Stream::Listening(queue))) => queue.front().map(|(at, _)| *at),
             Some(State::Stream(Stream::Connecting { at, .. })) => Some(*at),
             Some(&State::Stream(Stream::Connected { link, side })) if sends => {
-                return self.send_ready(link, side, at);
+                return self.send_ready(link, side, at.now);
             }
             Some(&State::Stream(Stream::Connected { link, side })) => {
-                return self.recv_ready(link, side, at);
+                return self.recv_ready(link, side, at.now);
             }
             _ => return Ready::Now,
         };
@@ -259,7 +261,6 @@ impl Net {
                 }
             }
             Some(&State::Stream(Stream::Connected { link, side })) => {
-                self.watch_peer(link, side, at);
                 if let Some(connection) = self.connection(link) {
                     found = connection.poll(side, at.now, capacity);
                     next = connection.next_change(side, at.now);
@@ -314,9 +315,9 @@ impl Net {
             return Attempt::Done(-errno);
         };
         let ready = if sends {
-            self.send_ready(link, side, at)
+            self.send_ready(link, side, at.now)
         } else {
-            self.recv_ready(link, side, at)
+            self.recv_ready(link, side, at.now)
         };
         if let Ready::Later(next) = ready {
             return waits(next);

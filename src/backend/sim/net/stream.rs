@@ -240,27 +240,18 @@ impl Net {
         }
     }
 
-    pub(super) fn send_ready(&mut self, link: Link, side: usize, at: &mut Moment<'_>) -> Ready {
-        let capacity = self.capacity;
-        let ready = |net: &Self, now| match net.links.get(&link) {
-            Some(connection) => connection.send_ready(side, now, capacity),
+    pub(super) fn send_ready(&self, link: Link, side: usize, now: u64) -> Ready {
+        match self.links.get(&link) {
+            Some(connection) => connection.send_ready(side, now, self.capacity),
             None => Ready::Now,
-        };
-        if ready(self, at.now) != Ready::Now {
-            self.watch_peer(link, side, at);
         }
-        ready(self, at.now)
     }
 
-    pub(super) fn recv_ready(&mut self, link: Link, side: usize, at: &mut Moment<'_>) -> Ready {
-        let ready = |net: &Self, now| match net.links.get(&link) {
+    pub(super) fn recv_ready(&self, link: Link, side: usize, now: u64) -> Ready {
+        match self.links.get(&link) {
             Some(connection) => connection.recv_ready(side, now),
             None => Ready::Now,
-        };
-        if ready(self, at.now) != Ready::Now {
-            self.watch_peer(link, side, at);
         }
-        ready(self, at.now)
     }
 
     /// Sends what there is room for.
