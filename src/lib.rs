@@ -198,6 +198,7 @@
 //! # Features
 //!
 //! - `bytes`: `Bytes` and `BytesMut` of the `bytes` crate as buffers.
+//! - `sim`: the simulator, and the module for its users.
 
 mod abort;
 mod backend;
@@ -344,9 +345,21 @@ pub mod backends {
     pub use crate::backend::options::Options;
     pub use crate::backend::report::{BackendKind, BackendReport, ParseBackendError, Refusal};
     pub use crate::backend::request::{CURRENT_POSITION, OpenHow, Request, TRANSFER_MAX};
+    #[cfg(feature = "sim")]
+    pub use crate::backend::sim::Sim;
     pub use crate::backend::slot::{Completion, CompletionSlot};
     pub use crate::backend::uring::Uring;
     pub use crate::backend::{Backend, Counters, NestedBackend, Wait, Wake};
+}
+
+/// Simulations: the same pipelines in a world where every decision follows from a seed. With the feature
+/// `sim`; `docs/simulation.md` says how to use it.
+#[cfg(feature = "sim")]
+pub mod sim {
+    pub use crate::backend::sim::call::Call;
+    pub use crate::backend::sim::config::SimConfig;
+    pub use crate::backend::sim::run::{Failure, context, explore, find, run};
+    pub use crate::backend::sim::trace::Trace;
 }
 
 /// The types of an I/O context's senders and operations: for naming them, and for operations of
@@ -435,6 +448,9 @@ pub mod _documentation {
     pub mod safety {}
     #[doc = include_str!("../docs/SERVERS.md")]
     pub mod servers {}
+    #[cfg(feature = "sim")]
+    #[doc = include_str!("../docs/simulation.md")]
+    pub mod simulation {}
     #[doc = include_str!("../docs/TESTING.md")]
     pub mod testing {}
 }

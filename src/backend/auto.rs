@@ -30,6 +30,8 @@ use super::event::EventWaker;
 use super::options::Options;
 use super::report::{BackendReport, Refusal};
 use super::request::Request;
+#[cfg(feature = "sim")]
+use super::sim::Sim;
 use super::slot::CompletionSlot;
 use super::uring::Uring;
 use super::{Backend, Counters, NestedBackend, Wait};
@@ -91,6 +93,8 @@ backends! {
     Uring(Uring),
     Aio(Aio),
     Epoll(Epoll),
+    #[cfg(feature = "sim")]
+    Sim(Sim),
 }
 
 /// What [`Auto`] stores in an operation.

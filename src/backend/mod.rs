@@ -27,6 +27,8 @@ pub(crate) mod options;
 pub(crate) mod readiness;
 pub(crate) mod report;
 pub(crate) mod request;
+#[cfg(feature = "sim")]
+pub(crate) mod sim;
 pub(crate) mod slot;
 pub(crate) mod uring;
 

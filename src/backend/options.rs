@@ -28,6 +28,9 @@ pub struct Options {
     pub turn_limit: usize,
     /// Whether the loop looks for work for a while before it sleeps.
     pub spin: bool,
+    /// What the simulator simulates; nothing to other backends.
+    #[cfg(feature = "sim")]
+    pub sim: Option<super::sim::config::SimConfig>,
 }
 
 impl Options {
@@ -79,6 +82,8 @@ impl Default for Options {
             remote_limit: usize::MAX,
             turn_limit: 256,
             spin: true,
+            #[cfg(feature = "sim")]
+            sim: None,
         }
     }
 }

@@ -14,6 +14,8 @@ use crate::backend::aio::Aio;
 use crate::backend::epoll::Epoll;
 use crate::backend::options::Options;
 use crate::backend::report::{BackendKind, Refusal};
+#[cfg(feature = "sim")]
+use crate::backend::sim::Sim;
 use crate::backend::uring::Uring;
 
 /// The variable of the environment that names a backend.
@@ -114,6 +116,9 @@ fn make(kind: BackendKind, options: &Options) -> io::Result<Inner> {
         }
         BackendKind::Epoll => Ok(Inner::Epoll(Epoll::new(options)?)),
         BackendKind::Aio => Ok(Inner::Aio(Aio::new(options)?)),
+        #[cfg(feature = "sim")]
+        BackendKind::Sim => Ok(Inner::Sim(Sim::new(options)?)),
+        #[cfg(not(feature = "sim"))]
         BackendKind::Sim => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             "this program was built without the feature `sim` of sendio",

@@ -147,6 +147,15 @@ impl IoContextBuilder<Auto> {
     }
 }
 
+#[cfg(feature = "sim")]
+impl IoContextBuilder<crate::backend::sim::Sim> {
+    /// What is simulated. Default: [`SimConfig::outside`](crate::sim::SimConfig::outside).
+    pub fn simulate(mut self, config: crate::sim::SimConfig) -> Self {
+        self.options.sim = Some(config);
+        self
+    }
+}
+
 impl<B: Backend> Default for IoContextBuilder<B> {
     fn default() -> Self {
         Self::new()
