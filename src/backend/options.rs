@@ -39,7 +39,7 @@ impl Options {
         let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         if self.entries == 0 || self.entries > 32768 {
             return invalid(format!(
-                "a ring has 1 to 32768 submission entries, not {}",
+                "a queue has 1 to 32768 submission entries, not {}",
                 self.entries
             ));
         }
@@ -47,7 +47,7 @@ impl Options {
             && (completions < self.entries || completions > 65536)
         {
             return invalid(format!(
-                "a ring with {} submission entries has as many to 65536 completion entries, not \
+                "a queue with {} submission entries has as many to 65536 completion entries, not \
                  {completions}",
                 self.entries
             ));
@@ -62,7 +62,7 @@ impl Options {
             if asked {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    format!("the option {option} is of io_uring, and {name} has nothing like it"),
+                    format!("the option `{option}` needs io_uring: {name} has no ring"),
                 ));
             }
         }

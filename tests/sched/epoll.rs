@@ -625,7 +625,6 @@ fn epoll_full_pool_loses_nothing() {
         scope.spawn(free.then(|()| leased.give_up()).upon_error(|_| ()));
     });
     assert_eq!(count.get(), 200);
-    drop(io);
 }
 
 #[test]

@@ -115,7 +115,7 @@ pub(crate) struct Readiness<S: Source> {
 impl<S: Source> Readiness<S> {
     /// A backend at the place where it stays.
     pub(crate) fn new(options: &Options) -> io::Result<Box<Self>> {
-        check(options)?;
+        options.check_without_ring(S::KIND)?;
         let event = EventFd::new()?;
         let this = Box::new(Self {
             source: S::new(options, event.as_fd())?,
@@ -363,33 +363,6 @@ impl<S: Source> fmt::Debug for Readiness<S> {
         f.debug_struct("Readiness")
             .field("kind", &S::KIND)
             .finish_non_exhaustive()
-    }
-}
-
-/// Options that no backend without a ring can follow, or that cannot be.
-fn check(options: &Options) -> io::Result<()> {
-    let unsupported = |what: &str| {
-        let text = format!("{what} needs io_uring: this backend has no ring");
-        Err(io::Error::new(io::ErrorKind::Unsupported, text))
-    };
-    if options.sqpoll.is_some() {
-        return unsupported("a kernel thread that submits (`sqpoll`)");
-    }
-    if options.iopoll {
-        return unsupported("polling for completions (`iopoll`)");
-    }
-    let invalid = |text: String| Err(io::Error::new(io::ErrorKind::InvalidInput, text));
-    if options.entries == 0 || options.entries > 32768 {
-        return invalid(format!("1 to 32768 entries, not {}", options.entries));
-    }
-    match options.completion_entries {
-        Some(completions) if completions < options.entries || completions > 65536 => {
-            invalid(format!(
-                "with {} entries there are as many to 65536 completion entries, not {completions}",
-                options.entries
-            ))
-        }
-        _ => Ok(()),
     }
 }
 
