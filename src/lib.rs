@@ -440,6 +440,8 @@ pub mod _documentation {
     pub mod contributing {}
     #[doc = include_str!("../docs/DECISIONS.md")]
     pub mod decisions {}
+    #[doc = include_str!("../docs/epoll.md")]
+    pub mod epoll {}
     #[doc = include_str!("../docs/pluggable-event-loop.md")]
     pub mod pluggable_event_loop {}
     #[doc = include_str!("../README.md")]
