@@ -88,7 +88,7 @@ use entries::Entries;
 use later::Later;
 use pool::Home;
 use slot::{ReadySlot, SlotCore};
-use source::{Key, Sink, Source};
+use source::{Key, Sink, Source, Taken};
 
 /// A backend that waits for readiness, which comes from `S`.
 pub(crate) struct Readiness<S: Source> {
@@ -148,6 +148,7 @@ impl<S: Source> Readiness<S> {
     /// # Safety
     ///
     /// - The same.
+    #[inline(always)]
     pub(crate) unsafe fn submit(
         &self,
         slot: NonNull<CompletionSlot<ReadySlot<S::Part>>>,
@@ -156,8 +157,15 @@ impl<S: Source> Readiness<S> {
         self.submitted.set(self.submitted.get() + 1);
         // SAFETY: just submitted (contract), so it is ours, and in no list.
         unsafe {
-            let core = ReadySlot::begin(slot, request, &raw const *self.home);
-            self.start(core);
+            // The source is asked first, and then nothing else of the slot is needed: where the request is
+            // known at compile time, this folds into what the source does with it.
+            match self.source.try_submit(ReadySlot::whole(slot), &request) {
+                Taken::Yes => {
+                    ReadySlot::begin_taken(slot);
+                    self.taken.set(self.taken.get() + 1);
+                }
+                Taken::No => self.start(slot, request),
+            }
         }
         true
     }
@@ -415,6 +423,7 @@ macro_rules! readiness_backend {
                 self.0.waker()
             }
 
+            #[inline(always)]
             unsafe fn submit(
                 &self,
                 slot: std::ptr::NonNull<$crate::backend::slot::CompletionSlot<Self::Slot>>,

@@ -72,8 +72,6 @@ pub(crate) enum Taken {
     Yes,
     /// It cannot do that; nothing was done.
     No,
-    /// It has failed: this is its result. Nothing is reported.
-    Failed(io::Error),
 }
 
 /// What a source reports to in [`Source::enter`].
