@@ -22,7 +22,7 @@ use std::ptr::{self, NonNull};
 use std::sync::OnceLock;
 
 use super::calls::{
-    RWF_NOWAIT, Transfer, answers, checked, code_of, completion, is_file, poll_now, socket_option,
+    RWF_NOWAIT, Transfer, checked, code_of, completion, is_file, poll_now, socket_option,
     would_block,
 };
 use super::entries::{POLLERR, POLLIN, POLLOUT, Way};
@@ -39,8 +39,8 @@ pub(super) enum Attempt {
     Done(i32),
     /// It waits until the descriptor is ready.
     Wait(RawFd, Way),
-    /// It waits until the descriptor is ready for any of these events, and that is its result.
-    Watch(RawFd, u32),
+    /// It waits until the descriptor is ready for any of its events, and that is its result.
+    Watch(RawFd),
     /// It is for a thread.
     Pool,
     /// It is to be tried again: there is no readiness to wait for.
@@ -121,7 +121,7 @@ pub(super) unsafe fn attempt(core: NonNull<SlotCore>) -> Attempt {
             Request::Connect { .. } => connect(slot),
             Request::Splice { .. } => splice_now(&slot.request),
             Request::Poll { fd, events } => match poll_now(fd, events) {
-                Ok(0) => Attempt::Watch(fd, answers(events)),
+                Ok(0) => Attempt::Watch(fd),
                 result => result.into(),
             },
             Request::Fsync { .. }

@@ -110,6 +110,7 @@ impl<S: Source> Readiness<S> {
                     && (*core.as_ptr()).state.get() == State::Waiting
                     && let Some(entry) = self.entries.at(place)
                     && self.try_in_order(entry, way)
+                    && entry.fd.get() == fd
                     && entry.is_empty()
                 {
                     self.release(place, entry);
@@ -158,7 +159,7 @@ impl<S: Source> Readiness<S> {
                 Attempt::Wait(fd, way) => {
                     self.wait(core, fd, way);
                 }
-                Attempt::Watch(fd, _) => self.wait_for_events(core, fd),
+                Attempt::Watch(fd) => self.wait_for_events(core, fd),
                 Attempt::Pool => self.give_to_thread(core),
                 Attempt::Later => self.try_again_later(core),
             }
@@ -322,13 +323,16 @@ impl<S: Source> Readiness<S> {
         let Some(entry) = self.entries.at(place) else {
             return;
         };
+        let key = self.entries.key(place);
         let mut moved = self.answer_polls(entry, events);
         for way in Way::ALL {
             if events & (way.events() | POLLERR | POLLHUP) != 0 {
                 moved |= self.try_in_order(entry, way);
             }
         }
-        if entry.is_empty() {
+        if self.entries.of_key(key).is_none() {
+            // What was tried waits for the same number in another way, and could not.
+        } else if entry.is_empty() {
             self.release(place, entry);
         } else if in_vain(entry, moved) {
             self.pause(place, entry);

@@ -490,3 +490,6 @@ macro_rules! readiness_backend {
     };
 }
 pub(crate) use readiness_backend;
+
+#[cfg(all(test, not(loom)))]
+mod tests;

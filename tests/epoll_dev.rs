@@ -1,5 +1,0 @@
-//! dev
-#[path = "common/mod.rs"]
-mod common;
-#[path = "sched/epoll.rs"]
-mod epoll;
