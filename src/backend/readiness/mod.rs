@@ -84,6 +84,7 @@ use super::request::Request;
 use super::slot::CompletionSlot;
 use super::{Counters, Wait};
 use crate::util::list::List;
+use calls::code_of;
 use entries::Entries;
 use later::Later;
 use pool::Home;
@@ -165,6 +166,10 @@ impl<S: Source> Readiness<S> {
                     self.taken.set(self.taken.get() + 1);
                 }
                 Taken::No => self.start(slot, request),
+                Taken::Failed(error) => {
+                    ReadySlot::begin_taken(slot);
+                    self.finish(ReadySlot::whole(slot).cast(), code_of(&error));
+                }
             }
         }
         true

@@ -72,9 +72,19 @@ pub(crate) enum Taken {
     Yes,
     /// It cannot do that; nothing was done.
     No,
+    /// It has failed: this is its result. Nothing is reported.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no source knows of a failure so early")
+    )]
+    Failed(io::Error),
 }
 
 /// What a source reports to in [`Source::enter`].
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "no source learns so late that it failed")
+)]
 pub(crate) trait Sink<P> {
     /// What is watched under this key is ready for `events` (bits of `poll(2)`, errors and hang-ups
     /// included), and is not watched any more.
