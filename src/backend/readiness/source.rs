@@ -81,10 +81,6 @@ pub(crate) enum Taken {
 }
 
 /// What a source reports to in [`Source::enter`].
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "no source learns so late that it failed")
-)]
 pub(crate) trait Sink<P> {
     /// What is watched under this key is ready for `events` (bits of `poll(2)`, errors and hang-ups
     /// included), and is not watched any more.
