@@ -18,9 +18,9 @@ use super::Readiness;
 use super::attempt::attempt;
 use super::calls::{code_of, poll_now};
 use super::entries::Entry;
-use super::flow::wanted;
 use super::slot::{SlotCore, State};
 use super::source::{Key, Source};
+use super::waiting::wanted;
 use crate::backend::Wait;
 use crate::util::list::List;
 

@@ -6,7 +6,7 @@
 //! that it can do asynchronously by itself.
 //!
 //! `attempt` and `message` try, `blocking` is what threads do, `pool` has the threads, `entries` says
-//! what waits for which descriptor, `flow` moves requests between all of these, `later` has those that
+//! what waits for which descriptor, `flow` and `waiting` move requests between all of these, `later` has those that
 //! the clock tries again, `slot` is what is kept of a request, and where it is at each moment.
 //!
 //! # Flow
@@ -68,6 +68,7 @@ mod message;
 mod pool;
 pub(crate) mod slot;
 pub(crate) mod source;
+mod waiting;
 
 use std::cell::{Cell, OnceCell};
 use std::fmt;

@@ -99,14 +99,23 @@ thread_local! {
     static RESULTS: RefCell<Vec<i32>> = const { RefCell::new(Vec::new()) };
 }
 
+/// # Safety
+///
+/// - None.
 unsafe fn complete(_: NonNull<SlotHeader>, completion: Completion) {
     RESULTS.with_borrow_mut(|results| results.push(completion.result));
 }
 
+/// # Safety
+///
+/// - None.
 unsafe fn never(_: NonNull<SlotHeader>) {
     panic!("there is always room");
 }
 
+/// # Safety
+///
+/// - None.
 unsafe fn never_again(_: NonNull<SlotHeader>) -> Request {
     panic!("there is always room");
 }

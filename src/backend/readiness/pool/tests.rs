@@ -12,14 +12,23 @@ use crate::backend::slot::{Completion, CompletionSlot, SlotHeader, SlotTable};
 
 type Slot = CompletionSlot<ReadySlot<()>>;
 
+/// # Safety
+///
+/// - None.
 unsafe fn never(_: NonNull<SlotHeader>) {
     panic!("nobody completes these");
 }
 
+/// # Safety
+///
+/// - None.
 unsafe fn never_again(_: NonNull<SlotHeader>) -> Request {
     panic!("nobody asks again");
 }
 
+/// # Safety
+///
+/// - None.
 unsafe fn never_completed(_: NonNull<SlotHeader>, _: Completion) {
     panic!("nobody completes these");
 }
@@ -35,7 +44,7 @@ static TABLE: SlotTable = SlotTable {
 struct Loop {
     home: Box<Home>,
     event: EventFd,
-    slots: Vec<Box<Slot>>,
+    slots: Box<[Slot]>,
     cores: Vec<NonNull<SlotCore>>,
 }
 
@@ -49,10 +58,10 @@ impl Loop {
     fn new(jobs: usize) -> Self {
         let event = EventFd::new().expect("an eventfd");
         let home = Box::new(Home::new(event.waker()));
-        let mut slots: Vec<Box<Slot>> = (0..jobs).map(|_| Box::new(Slot::new(&TABLE))).collect();
-        let begin = |slot: &mut Box<Slot>| {
+        let mut slots: Box<[Slot]> = (0..jobs).map(|_| Slot::new(&TABLE)).collect();
+        let begin = |slot: &mut Slot| {
             // SAFETY: it stays in its box, and is used by this loop and the pool only.
-            unsafe { ReadySlot::begin(NonNull::from(&mut **slot), Request::Nop, &raw const *home) }
+            unsafe { ReadySlot::begin(NonNull::from(slot), Request::Nop, &raw const *home) }
         };
         let cores = slots.iter_mut().map(begin).collect();
         Self {
