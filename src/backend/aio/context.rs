@@ -39,7 +39,7 @@ const TAKEN_MAX: usize = 64;
 /// A context of the kernel.
 #[derive(Debug)]
 pub(crate) struct Context {
-    number: u64,
+    number: libc::c_ulong,
     places: u32,
     ring: Option<Ring>,
     /// Events that were taken without being asked for, where there is no ring that we understand.
@@ -58,13 +58,12 @@ impl Context {
             // SAFETY: writes one number, which is zero before, as it must be.
             let result = unsafe { libc::syscall(libc::SYS_io_setup, places, &raw mut number) };
             if result == 0 {
-                let number = u64::from(number);
                 return Ok(Self {
                     number,
                     places,
                     // SAFETY: the context is new, is destroyed in `drop` only, and is ours
                     //         (INV-AIO-2).
-                    ring: unsafe { Ring::of(number) },
+                    ring: unsafe { Ring::of(usize::try_from(number).unwrap_or(0)) },
                     stash: RefCell::new(Vec::new()),
                     calls: Cell::new(0),
                     _thread: PhantomData,
@@ -148,7 +147,7 @@ impl Context {
         let mut stash = self.stash.borrow_mut();
         if stash.is_empty() {
             let _ = self.wait(0, TAKEN_MAX, Some(Duration::ZERO), &mut |event| {
-                stash.push(event)
+                stash.push(event);
             });
         }
         !stash.is_empty()

@@ -194,27 +194,29 @@ impl Inner {
         //         reported (INV-READY-1), and not used after that.
         unsafe {
             let slot = NonNull::new_unchecked(slot);
-            let result = match -result {
-                libc::EAGAIN | libc::EOPNOTSUPP => self.again(ReadySlot::part(slot), result),
-                _ => Some(result),
+            let result = if result < 0 {
+                match self.refused(ReadySlot::part(slot), result) {
+                    Some(result) => result,
+                    None => return,
+                }
+            } else {
+                result
             };
-            if let Some(result) = result {
-                sink.finished(slot, result);
-            }
+            sink.finished(slot, result);
         }
     }
 
-    /// A transfer was not done because it would have blocked: it is queued again without that condition
-    /// if it is direct. Otherwise its result.
+    /// The kernel says no. A transfer that was not done because it would have blocked is queued again
+    /// without that condition if it is direct. Otherwise: its result.
     ///
     /// # Safety
     ///
     /// - `entry` is that of a slot, and out.
     #[cold]
-    unsafe fn again(&self, entry: NonNull<Entry>, result: i32) -> Option<i32> {
+    unsafe fn refused(&self, entry: NonNull<Entry>, result: i32) -> Option<i32> {
         // SAFETY: out (contract); not used after this function.
         let iocb = unsafe { entry.as_ref().iocb_mut() };
-        if !iocb.is_nowait() {
+        if !iocb.is_nowait() || !matches!(-result, libc::EAGAIN | libc::EOPNOTSUPP) {
             return Some(result);
         }
         if kind_of(iocb.fd()) == FileKind::DirectFile {
@@ -319,7 +321,7 @@ unsafe impl Source for AioContext {
         self.inner.epoll.unwatch(&(), key, fd);
     }
 
-    #[inline]
+    #[inline(always)]
     unsafe fn try_submit(&self, slot: NonNull<ReadySlot<Entry>>, request: &Request) -> Taken {
         let inner = &*self.inner;
         let nowait = match positional(request) {

@@ -56,9 +56,8 @@ impl Ring {
     ///
     /// - `context` is zero, or the number of a live context of this process, or the address of memory
     ///   that is laid out alike; it outlives the result, and no other thread takes events from it.
-    pub(crate) unsafe fn of(context: u64) -> Option<Self> {
-        let address = usize::try_from(context).ok()?;
-        let header = NonNull::new(std::ptr::with_exposed_provenance_mut::<Header>(address))?;
+    pub(crate) unsafe fn of(context: usize) -> Option<Self> {
+        let header = NonNull::new(std::ptr::with_exposed_provenance_mut::<Header>(context))?;
         if !header.is_aligned() {
             return None;
         }
@@ -150,7 +149,7 @@ mod tests {
 
     fn ring_of(fake: *mut Fake) -> Option<Ring> {
         // SAFETY: laid out alike; the tests free it last.
-        unsafe { Ring::of(fake.expose_provenance() as u64) }
+        unsafe { Ring::of(fake.expose_provenance()) }
     }
 
     fn drained(ring: &Ring, limit: usize) -> Vec<u64> {

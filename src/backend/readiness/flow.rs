@@ -18,29 +18,27 @@ use super::calls::code_of;
 use super::entries::Way;
 use super::message::{check_socket, polls_first, received};
 use super::pool;
-use super::slot::{SlotCore, State};
-use super::source::{Source, Taken};
+use super::slot::{ReadySlot, SlotCore, State};
+use super::source::Source;
 use crate::backend::request::Request;
+use crate::backend::slot::CompletionSlot;
 use crate::util::list::List;
 
 impl<S: Source> Readiness<S> {
-    /// Begins: with the source, behind what waits already, or with a try.
+    /// Begins what the source has not taken: behind what waits already, or with a try.
     ///
     /// # Safety
     ///
-    /// - `core` was just submitted, and is in no list.
-    pub(super) unsafe fn start(&self, core: NonNull<SlotCore>) {
-        // SAFETY: alive, and ours. The request is copied.
+    /// - `slot` was just submitted with `request`.
+    #[inline(never)]
+    pub(super) unsafe fn start(
+        &self,
+        slot: NonNull<CompletionSlot<ReadySlot<S::Part>>>,
+        request: Request,
+    ) {
+        // SAFETY: just submitted (contract), so it is ours, and in no list.
         unsafe {
-            let request = (*core.as_ptr()).request;
-            match self.source.try_submit(core.cast(), &request) {
-                Taken::No => {}
-                Taken::Yes => {
-                    (*core.as_ptr()).state.set(State::Taken);
-                    return self.taken.set(self.taken.get() + 1);
-                }
-                Taken::Failed(error) => return self.finish(core, code_of(&error)),
-            }
+            let core = ReadySlot::begin(slot, request, &raw const *self.home);
             let Some((fd, way)) = queue_of(&request) else {
                 self.go_on(core, attempt(core));
                 if let Request::Close { fd } = request {

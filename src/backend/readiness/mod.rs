@@ -85,11 +85,12 @@ use super::request::Request;
 use super::slot::CompletionSlot;
 use super::{Counters, Wait};
 use crate::util::list::List;
+use calls::code_of;
 use entries::Entries;
 use later::Later;
 use pool::Home;
 use slot::{ReadySlot, SlotCore};
-use source::{Key, Sink, Source};
+use source::{Key, Sink, Source, Taken};
 
 /// A backend that waits for readiness, which comes from `S`.
 pub(crate) struct Readiness<S: Source> {
@@ -149,6 +150,7 @@ impl<S: Source> Readiness<S> {
     /// # Safety
     ///
     /// - The same.
+    #[inline(always)]
     pub(crate) unsafe fn submit(
         &self,
         slot: NonNull<CompletionSlot<ReadySlot<S::Part>>>,
@@ -157,8 +159,19 @@ impl<S: Source> Readiness<S> {
         self.submitted.set(self.submitted.get() + 1);
         // SAFETY: just submitted (contract), so it is ours, and in no list.
         unsafe {
-            let core = ReadySlot::begin(slot, request, &raw const *self.home);
-            self.start(core);
+            // The source is asked first, and then nothing else of the slot is needed: where the request is
+            // known at compile time, this folds into what the source does with it.
+            match self.source.try_submit(ReadySlot::whole(slot), &request) {
+                Taken::Yes => {
+                    ReadySlot::begin_taken(slot);
+                    self.taken.set(self.taken.get() + 1);
+                }
+                Taken::No => self.start(slot, request),
+                Taken::Failed(error) => {
+                    ReadySlot::begin_taken(slot);
+                    self.finish(ReadySlot::whole(slot).cast(), code_of(&error));
+                }
+            }
         }
         true
     }
@@ -389,6 +402,7 @@ macro_rules! readiness_backend {
                 self.0.waker()
             }
 
+            #[inline(always)]
             unsafe fn submit(
                 &self,
                 slot: std::ptr::NonNull<$crate::backend::slot::CompletionSlot<Self::Slot>>,

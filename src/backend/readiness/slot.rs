@@ -87,6 +87,35 @@ pub struct ReadySlot<P> {
 }
 
 impl<P> ReadySlot<P> {
+    /// The storage of a slot that is being submitted.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` was just submitted.
+    #[inline]
+    pub(super) const unsafe fn whole(slot: NonNull<CompletionSlot<Self>>) -> NonNull<Self> {
+        // SAFETY: in use from now on (contract).
+        unsafe { CompletionSlot::storage(slot) }
+    }
+
+    /// Writes what is needed of the storage of a slot whose request the source has taken: what
+    /// [`begin`](Self::begin) writes beside it stays uninitialised.
+    ///
+    /// # Safety
+    ///
+    /// - `slot` was just submitted, and the source has taken its request.
+    #[inline]
+    pub(super) unsafe fn begin_taken(slot: NonNull<CompletionSlot<Self>>) {
+        // SAFETY: in use (contract), so the storage is good for writing.
+        unsafe {
+            let core: *mut SlotCore = CompletionSlot::storage(slot).as_ptr().cast();
+            (&raw mut (*core).op).write(slot.cast());
+            (&raw mut (*core).state).write(Cell::new(State::Taken));
+            (&raw mut (*core).progress).write(Cell::new(0));
+            (&raw mut (*core).result).write(Cell::new(0));
+        }
+    }
+
     /// Writes the storage of a slot that is being submitted; where it is.
     ///
     /// # Safety

@@ -73,6 +73,10 @@ pub(crate) enum Taken {
     /// It cannot do that; nothing was done.
     No,
     /// It has failed: this is its result. Nothing is reported.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "no source knows of a failure so early")
+    )]
     Failed(io::Error),
 }
 

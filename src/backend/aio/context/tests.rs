@@ -1,3 +1,10 @@
+//! Contexts of the kernel: polls, which need no file, and direct reads.
+//!
+//! # Safety
+//! INV-AIO-1: iocbs stay in their frames until their events were taken, or their context is gone.
+
+#![expect(unsafe_code, reason = "hands iocbs to the kernel")]
+
 use std::os::fd::{AsFd, AsRawFd};
 
 use super::*;

@@ -1,3 +1,11 @@
+//! The queue against contexts of the kernel, with polls, which need no file.
+//!
+//! # Safety
+//! INV-AIO-1: entries stay in their frames until their events were taken, or their context is gone; what is
+//! refused or taken out is not used by anybody else.
+
+#![expect(unsafe_code, reason = "hands entries to the kernel")]
+
 use std::os::fd::{AsFd, AsRawFd};
 
 use super::*;
