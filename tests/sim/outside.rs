@@ -29,13 +29,11 @@ fn outside_a_context_without_configuration_has_real_time_and_threads() {
         assert!(start.elapsed() >= pause);
         threads
             .spawn(move || assert_eq!(sync_wait(io.schedule().then(|()| 1)).ok(), Some(Some(1))));
-        let stop = StopSource::new();
         threads.spawn(|| {
             std::thread::park_timeout(pause);
             io.request_stop();
         });
         ctx.run();
-        drop(stop);
     });
 }
 
