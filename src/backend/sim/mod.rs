@@ -2,7 +2,7 @@
 //!
 //! `engine` decides which requests go on, in which order and how; `faults` says what goes wrong; `host`
 //! carries requests out for real without blocking, `files` and `net` in memory; `config` is what users
-//! say, `trace` what they are told, `run` how they run it.
+//! say, `trace` what they are told, `crate::sched::simulation` how they run it.
 //!
 //! # Flow
 //!
@@ -36,7 +36,6 @@ mod files;
 mod host;
 mod net;
 mod rng;
-pub(crate) mod run;
 mod spans;
 pub(crate) mod trace;
 

@@ -6,10 +6,10 @@ use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Sim;
-use super::config::{SimConfig, seed_from_environment};
-use super::trace::Trace;
-use crate::sched::io_context::{IoContext, IoContextBuilder};
+use super::io_context::{IoContext, IoContextBuilder};
+use crate::backend::sim::Sim;
+use crate::backend::sim::config::{SimConfig, seed_from_environment};
+use crate::backend::sim::trace::Trace;
 
 /// A context in a simulation.
 ///
