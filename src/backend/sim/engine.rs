@@ -23,7 +23,7 @@ use std::os::fd::RawFd;
 use std::ptr::NonNull;
 use std::time::Instant;
 
-use super::call::{Call, line};
+use super::call::{Call, Way, line};
 use super::config::SimConfig;
 use super::descriptor::{Object, pollfd, wait_for};
 use super::faults::Faults;
@@ -286,6 +286,9 @@ impl Engine {
 
     /// Puts requests of one line into the order in which they came.
     fn keep_lines(&self, chosen: &mut [Id]) {
+        if chosen.len() < 2 {
+            return;
+        }
         let mut lines: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for (place, id) in chosen.iter().enumerate() {
             if let Some(line) = self.table.get(id).and_then(|entry| line(&entry.request)) {
@@ -393,9 +396,25 @@ impl Engine {
                 return Some((entry.slot, Completion::new(result)));
             }
             self.record(id, entry.call, Event::Waits);
+            let line = line(&entry.request);
             self.table.insert(id, entry);
+            if line.is_some() {
+                self.hold_back(line);
+            }
         }
         None
+    }
+
+    /// The first one of a line waits: those behind it do not go on either.
+    fn hold_back(&mut self, waiting: Option<(RawFd, Way)>) {
+        let table = &mut self.table;
+        self.due.retain(|id| match table.get_mut(id) {
+            Some(entry) if entry.verdict.is_none() && line(&entry.request) == waiting => {
+                entry.state = State::Fresh;
+                false
+            }
+            _ => true,
+        });
     }
 
     /// Carries a request out; its result, or `None` if it has to wait.
@@ -423,7 +442,7 @@ impl Engine {
             // SAFETY: in flight (INV-SIM-1).
             let (result, room) = unsafe {
                 let result = files.perform(&entry.request, now);
-                (result, files.room(&entry.request, now))
+                (result, files.room(&entry.request, entry.object, now))
             };
             match room {
                 _ if result.is_some() => return result,

@@ -122,7 +122,9 @@ impl Sim {
         };
         let waits_outside = !engine.outside().is_empty();
         drop(engine);
-        if self.look_outside(Some(Duration::ZERO)) {
+        // Nobody else is there to be looked at.
+        let alone = self.engine.borrow().alone && !waits_outside;
+        if !alone && self.look_outside(Some(Duration::ZERO)) {
             return Pass::Return;
         }
         match target {
