@@ -60,6 +60,9 @@ use engine::{Engine, Id};
 
 /// How often another loop that waits for a simulation lets it look at the world outside.
 const LOOK: Duration = Duration::from_millis(1);
+/// How long the world outside is waited for, in real time, when nothing else can happen and no other thread
+/// takes part.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The simulator, for contexts that are made by [`sim::run`](crate::sim::run),
 /// [`sim::context`](crate::sim::context), or a builder with
@@ -91,8 +94,8 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// Sleeps until something of the world outside is ready, at most for `time`; whether a wake-up ended
-    /// the sleep.
+    /// Sleeps until something of the world outside is ready, or a wake-up comes, at most for `time`;
+    /// whether that was so.
     fn look_outside(&self, time: Option<Duration>) -> bool {
         let mut fds = self.engine.borrow().outside();
         fds.push(pollfd(self.event.as_fd().as_raw_fd(), libc::POLLIN));
@@ -100,12 +103,11 @@ impl Sim {
             None => -1,
             Some(time) => i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX),
         };
-        wait_for(&mut fds, millis);
-        let woken = fds.last().is_some_and(|event| event.revents != 0);
-        if woken {
+        let found = wait_for(&mut fds, millis);
+        if fds.last().is_some_and(|event| event.revents != 0) {
             self.event.take();
         }
-        woken
+        found
     }
 
     /// What a loop does that has nothing to do: in virtual time a jump, in real time a sleep. Whether
@@ -137,12 +139,13 @@ impl Sim {
                 }
             }
             None => {
-                let mut engine = self.engine.borrow_mut();
-                if engine.alone && !engine.is_empty() && !waits_outside {
-                    engine.give_up();
-                } else {
-                    drop(engine);
-                    self.look_outside(None);
+                let patience = match self.engine.borrow() {
+                    engine if !engine.alone || engine.is_empty() => None,
+                    _ if waits_outside => Some(PATIENCE),
+                    _ => Some(Duration::ZERO),
+                };
+                if !self.look_outside(patience) && patience.is_some() {
+                    self.engine.borrow_mut().give_up();
                 }
                 Pass::Return
             }
