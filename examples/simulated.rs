@@ -109,6 +109,11 @@ fn scenario(ctx: &IoContext<Sim>, planted: bool) -> io::Result<()> {
     Ok(())
 }
 
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line program"
+)]
 fn main() -> ExitCode {
     let args = Args::parse();
     let seeds = match args.seed {

@@ -358,8 +358,8 @@ pub mod backends {
 pub mod sim {
     pub use crate::backend::sim::call::Call;
     pub use crate::backend::sim::config::SimConfig;
-    pub use crate::backend::sim::run::{Failure, context, explore, find, run};
     pub use crate::backend::sim::trace::Trace;
+    pub use crate::sched::simulation::{Failure, context, explore, find, run};
 }
 
 /// The types of an I/O context's senders and operations: for naming them, and for operations of

@@ -4,3 +4,5 @@ pub(crate) mod executor;
 pub(crate) mod inline;
 pub(crate) mod io_context;
 pub(crate) mod run_loop;
+#[cfg(feature = "sim")]
+pub(crate) mod simulation;

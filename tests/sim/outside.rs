@@ -29,13 +29,11 @@ fn outside_a_context_without_configuration_has_real_time_and_threads() {
         assert!(start.elapsed() >= pause);
         threads
             .spawn(move || assert_eq!(sync_wait(io.schedule().then(|()| 1)).ok(), Some(Some(1))));
-        let stop = StopSource::new();
         threads.spawn(|| {
             std::thread::park_timeout(pause);
             io.request_stop();
         });
         ctx.run();
-        drop(stop);
     });
 }
 
@@ -63,6 +61,9 @@ fn outside_what_can_never_complete_is_a_deadlock() {
         assert_eq!(code(recv), Some(libc::EDEADLK));
         let listener = super::support::listener(ctx);
         assert_eq!(code(ctx.block_on(listener.accept())), Some(libc::EDEADLK));
+        let (reader, _writer) = std::io::pipe().expect("a pipe");
+        let read = ctx.block_on(ctx.scheduler().read_some(&reader, [0; 1]));
+        assert_eq!(code(read), Some(libc::EDEADLK));
         // It goes on after that.
         let answer = super::support::echo_once(ctx, b"alive").expect("an echo");
         assert_eq!(answer, b"alive");

@@ -16,6 +16,7 @@ fn seeds() -> u64 {
 }
 
 /// Says how fast it was, for who reads the output.
+#[expect(clippy::print_stdout, reason = "shown on request")]
 fn told(name: &str, start: Instant) {
     let rate = seeds() as f64 / start.elapsed().as_secs_f64();
     println!("{name}: {} seeds, {rate:.0} seeds/s", seeds());

@@ -267,6 +267,6 @@ impl Default for SimConfig {
 }
 
 /// The seed that the environment names, for repeating one run.
-pub(super) fn seed_from_environment() -> Option<u64> {
+pub(crate) fn seed_from_environment() -> Option<u64> {
     std::env::var("SENDIO_SIM_SEED").ok()?.trim().parse().ok()
 }

@@ -130,11 +130,12 @@ pub(super) const fn pollfd(fd: RawFd, events: i16) -> libc::pollfd {
     }
 }
 
-/// Waits until one of them is ready, or for so many milliseconds; -1 is for ever.
+/// Waits until one of them is ready, or for so many milliseconds; -1 is for ever. Whether something
+/// happened, which may be a signal.
 pub(super) fn wait_for(fds: &mut [libc::pollfd], millis: c_int) -> bool {
     let count = libc::nfds_t::try_from(fds.len()).unwrap_or(0);
     // SAFETY: so many elements.
-    unsafe { libc::poll(fds.as_mut_ptr(), count, millis) > 0 }
+    unsafe { libc::poll(fds.as_mut_ptr(), count, millis) != 0 }
 }
 
 /// Calls on these descriptors do not block while this exists. Simulations on other threads wait for their

@@ -8,7 +8,7 @@
 //!               plan ─> Due ─> perform ── a result ─> handed out        plan
 //! ```
 //!
-//! `plan` looks at all requests in the order in which they came, and puts those that can go on into an
+//! `plan` (in `plan.rs`) looks at all requests in the order in which they came, and puts those that can go on into an
 //! order by the seed; none overtakes another one in its line. A request is carried out when its
 //! completion is about to be handed out, and not before: what it reads is read and what it writes is
 //! written at the last moment at which a kernel may do so.
@@ -18,6 +18,8 @@
 
 #![expect(unsafe_code, reason = "carries out requests in flight")]
 
+mod plan;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
@@ -25,11 +27,11 @@ use std::time::Instant;
 
 use super::call::{Call, line};
 use super::config::SimConfig;
-use super::descriptor::{Object, pollfd, wait_for};
+use super::descriptor::Object;
 use super::faults::Faults;
 use super::files::{Files, Room};
 use super::host::{self, Attempt, Progress};
-use super::net::{Moment, Net, Ready};
+use super::net::{Moment, Net};
 use super::rng::Rng;
 use super::trace::{Event, Trace};
 use crate::abort::abort;
@@ -214,156 +216,6 @@ impl Engine {
         !refused
     }
 
-    /// Chooses what goes on now, and in which order.
-    pub(super) fn plan(&mut self) {
-        self.submitted += u64::from(std::mem::take(&mut self.fresh));
-        let ready_outside = self.ready_outside();
-        let now = self.now();
-        let ids: Vec<Id> = self.table.keys().copied().collect();
-        let mut chosen: Vec<Id> = Vec::new();
-        // Lines in which somebody waits, so that those behind wait too.
-        let mut held: BTreeSet<_> = BTreeSet::new();
-        for id in ids {
-            let Some(entry) = self.table.get(&id) else {
-                continue;
-            };
-            let line = line(&entry.request);
-            let is_ready = match entry.state {
-                State::Due => continue,
-                _ if line.is_some_and(|line| held.contains(&line)) => false,
-                State::Fresh => true,
-                State::Descriptor(..) => ready_outside.contains(&id),
-                State::Until(at) => at <= now,
-                State::Network => self.network_ready(id, now, false) == Ready::Now,
-            };
-            if self.settle(id, is_ready, now) {
-                chosen.push(id);
-            } else {
-                held.extend(line);
-            }
-        }
-        self.rng.shuffle(&mut chosen);
-        self.keep_lines(&mut chosen);
-        for id in &chosen {
-            if let Some(entry) = self.table.get_mut(id) {
-                entry.state = State::Due;
-            }
-        }
-        self.due.extend(chosen);
-    }
-
-    /// Whether a request goes on now: it is ready and not held back, or its cancel takes effect.
-    fn settle(&mut self, id: Id, is_ready: bool, now: u64) -> bool {
-        let Some(entry) = self.table.get_mut(&id) else {
-            return false;
-        };
-        let call = entry.call;
-        if entry.cancel_at.is_some_and(|at| at <= now) {
-            if !is_ready || self.rng.chance(self.faults.early_cancels) {
-                let late = self.faults.late_cancels > 0.0;
-                let code = if late && self.rng.chance(0.25) {
-                    RESTART
-                } else {
-                    libc::ECANCELED
-                };
-                entry.verdict = Some(host::ended(-code, &entry.progress));
-            }
-            return true;
-        }
-        if !is_ready {
-            return false;
-        }
-        if entry.may_delay {
-            entry.may_delay = false;
-            if let Some(nanos) = self.faults.delay(&mut self.rng) {
-                entry.state = State::Until(now.saturating_add(nanos));
-                self.record(id, call, Event::Delayed(nanos));
-                return false;
-            }
-        }
-        true
-    }
-
-    /// Puts requests of one line into the order in which they came.
-    fn keep_lines(&self, chosen: &mut [Id]) {
-        let mut lines: BTreeMap<_, Vec<usize>> = BTreeMap::new();
-        for (place, id) in chosen.iter().enumerate() {
-            if let Some(line) = self.table.get(id).and_then(|entry| line(&entry.request)) {
-                lines.entry(line).or_default().push(place);
-            }
-        }
-        for places in lines.into_values().filter(|places| places.len() > 1) {
-            let mut ids: Vec<Id> = places.iter().map(|place| chosen[*place]).collect();
-            ids.sort_unstable();
-            for (place, id) in places.into_iter().zip(ids) {
-                chosen[place] = id;
-            }
-        }
-    }
-
-    /// Whether a request that waits for the network can go on; `watch` is whether ends of connections are
-    /// looked for that were closed.
-    fn network_ready(&mut self, id: Id, now: u64, watch: bool) -> Ready {
-        let (Some(net), Some(entry)) = (&mut self.net, self.table.get(&id)) else {
-            return Ready::Now;
-        };
-        let Some(object) = entry.object else {
-            return Ready::Now;
-        };
-        let mut moment = Moment {
-            now,
-            rng: &mut self.rng,
-        };
-        net.ready(object.ident, &entry.request, watch, &mut moment)
-    }
-
-    /// The descriptors of the world outside that are waited for.
-    pub(super) fn outside(&self) -> Vec<libc::pollfd> {
-        let waits = self.table.values().filter_map(|entry| match entry.state {
-            State::Descriptor(fd, events) => Some(pollfd(fd, events)),
-            _ => None,
-        });
-        waits.collect()
-    }
-
-    fn ready_outside(&self) -> BTreeSet<Id> {
-        let mut fds = self.outside();
-        if fds.is_empty() || !wait_for(&mut fds, 0) {
-            return BTreeSet::new();
-        }
-        let waiting = self
-            .table
-            .iter()
-            .filter(|(_, entry)| matches!(entry.state, State::Descriptor(..)));
-        let with_fd = waiting.zip(&fds).filter(|(_, fd)| fd.revents != 0);
-        with_fd.map(|((id, _), _)| *id).collect()
-    }
-
-    /// When the next thing happens that only takes time.
-    pub(super) fn next_time(&mut self) -> Option<u64> {
-        let now = self.now();
-        let ids: Vec<Id> = self.table.keys().copied().collect();
-        let mut soonest: Option<u64> = None;
-        for id in ids {
-            let Some(entry) = self.table.get(&id) else {
-                continue;
-            };
-            let cancel = entry.cancel_at;
-            // What is ready now, and was not chosen, waits for others of its line.
-            let own = match entry.state {
-                State::Until(at) => Some(at),
-                State::Network => match self.network_ready(id, now, true) {
-                    Ready::Now => None,
-                    Ready::Later(at) => at,
-                },
-                _ => None,
-            };
-            let times = [cancel, own].into_iter().flatten();
-            soonest = times.filter(|at| *at > now).chain(soonest).min();
-        }
-        soonest
-    }
-
     /// Nothing can happen any more: what waits completes with `EDEADLK`.
     pub(super) fn give_up(&mut self) {
         let ids: Vec<Id> = self.table.keys().copied().collect();
@@ -393,7 +245,11 @@ impl Engine {
                 return Some((entry.slot, Completion::new(result)));
             }
             self.record(id, entry.call, Event::Waits);
+            let line = line(&entry.request);
             self.table.insert(id, entry);
+            if line.is_some() {
+                self.hold_back(line);
+            }
         }
         None
     }
@@ -423,7 +279,7 @@ impl Engine {
             // SAFETY: in flight (INV-SIM-1).
             let (result, room) = unsafe {
                 let result = files.perform(&entry.request, now);
-                (result, files.room(&entry.request, now))
+                (result, files.room(&entry.request, entry.object, now))
             };
             match room {
                 _ if result.is_some() => return result,

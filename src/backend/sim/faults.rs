@@ -85,8 +85,8 @@ impl Faults {
     /// The result, below zero, with which the n-th request of a kind fails instead of being done.
     pub(super) fn error(&self, call: Call, nth: u64, rng: &mut Rng) -> Option<i32> {
         let scripted = self.script.iter();
-        let scripted = scripted.filter(|(of, n, _)| *of == call && *n == nth);
-        if let Some((_, _, errno)) = scripted.last() {
+        let mut scripted = scripted.filter(|(of, n, _)| *of == call && *n == nth);
+        if let Some((_, _, errno)) = scripted.next_back() {
             return Some(-errno);
         }
         for (of, probability, errno) in &self.errors_of {

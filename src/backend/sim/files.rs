@@ -273,7 +273,12 @@ impl Files {
     /// # Safety
     ///
     /// - The request is in flight.
-    pub(super) unsafe fn room(&mut self, request: &Request, now: u64) -> Option<Room> {
+    pub(super) unsafe fn room(
+        &mut self,
+        request: &Request,
+        object: Option<Object>,
+        now: u64,
+    ) -> Option<Room> {
         let (fd, offset, len) = match *request {
             Request::Write { fd, offset, .. } | Request::Writev { fd, offset, .. } => {
                 // SAFETY: in flight (contract).
@@ -289,12 +294,17 @@ impl Files {
             } => (to, to_offset, u64::from(len)),
             _ => return None,
         };
-        let object = Object::of(fd)?;
-        let node = self.tree.by_ident(object.ident)?;
+        let known = match request {
+            Request::Write { .. } | Request::Writev { .. } => object,
+            _ => Object::of(fd),
+        };
+        let node = self.tree.by_ident(known?.ident)?;
         self.tree.touch(node, now);
         if self.disk == u64::MAX {
             return None;
         }
+        // It may have grown since the request came.
+        let object = Object::of(fd)?;
         let start = match offset {
             _ if flags(fd)? & libc::O_APPEND != 0 => object.size,
             // SAFETY: no memory is passed.

@@ -94,12 +94,7 @@ pub(super) unsafe fn attempt(
                 addr,
                 len,
                 flags,
-            } => {
-                let guard = Unblocked::new(&[fd]);
-                let result = told_int(libc::accept4(fd, addr, len, flags));
-                drop(guard);
-                or_wait(result, fd, libc::POLLIN)
-            }
+            } => accept(fd, (addr, len), flags),
             Request::Connect { fd, addr, len, .. } => connect(fd, addr, len, progress),
             Request::Splice {
                 from,
@@ -138,6 +133,21 @@ const fn or_wait(result: i32, fd: RawFd, events: i16) -> Attempt {
         return Attempt::Descriptor(fd, events);
     }
     Attempt::Done(result)
+}
+
+/// # Safety
+///
+/// - The place for the address is good for writing as many bytes as its length says, or null.
+unsafe fn accept(
+    fd: RawFd,
+    (addr, len): (*mut libc::sockaddr, *mut libc::socklen_t),
+    flags: i32,
+) -> Attempt {
+    let guard = Unblocked::new(&[fd]);
+    // SAFETY: a place for an address (contract).
+    let result = told_int(unsafe { libc::accept4(fd, addr, len, flags) });
+    drop(guard);
+    or_wait(result, fd, libc::POLLIN)
 }
 
 fn poll(fd: RawFd, events: u32) -> Attempt {

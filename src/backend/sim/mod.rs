@@ -2,7 +2,7 @@
 //!
 //! `engine` decides which requests go on, in which order and how; `faults` says what goes wrong; `host`
 //! carries requests out for real without blocking, `files` and `net` in memory; `config` is what users
-//! say, `trace` what they are told, `run` how they run it.
+//! say, `trace` what they are told, `crate::sched::simulation` how they run it.
 //!
 //! # Flow
 //!
@@ -36,7 +36,6 @@ mod files;
 mod host;
 mod net;
 mod rng;
-pub(crate) mod run;
 mod spans;
 pub(crate) mod trace;
 
@@ -61,6 +60,9 @@ use engine::{Engine, Id};
 
 /// How often another loop that waits for a simulation lets it look at the world outside.
 const LOOK: Duration = Duration::from_millis(1);
+/// How long the world outside is waited for, in real time, when nothing else can happen and no other thread
+/// takes part.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The simulator, for contexts that are made by [`sim::run`](crate::sim::run),
 /// [`sim::context`](crate::sim::context), or a builder with
@@ -92,8 +94,8 @@ pub struct Sim {
 }
 
 impl Sim {
-    /// Sleeps until something of the world outside is ready, at most for `time`; whether a wake-up ended
-    /// the sleep.
+    /// Sleeps until something of the world outside is ready, or a wake-up comes, at most for `time`;
+    /// whether that was so.
     fn look_outside(&self, time: Option<Duration>) -> bool {
         let mut fds = self.engine.borrow().outside();
         fds.push(pollfd(self.event.as_fd().as_raw_fd(), libc::POLLIN));
@@ -101,12 +103,11 @@ impl Sim {
             None => -1,
             Some(time) => i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX),
         };
-        wait_for(&mut fds, millis);
-        let woken = fds.last().is_some_and(|event| event.revents != 0);
-        if woken {
+        let found = wait_for(&mut fds, millis);
+        if fds.last().is_some_and(|event| event.revents != 0) {
             self.event.take();
         }
-        woken
+        found
     }
 
     /// What a loop does that has nothing to do: in virtual time a jump, in real time a sleep. Whether
@@ -123,7 +124,9 @@ impl Sim {
         };
         let waits_outside = !engine.outside().is_empty();
         drop(engine);
-        if self.look_outside(Some(Duration::ZERO)) {
+        // Nobody else is there to be looked at.
+        let alone = self.engine.borrow().alone && !waits_outside;
+        if !alone && self.look_outside(Some(Duration::ZERO)) {
             return Pass::Return;
         }
         match target {
@@ -136,12 +139,13 @@ impl Sim {
                 }
             }
             None => {
-                let mut engine = self.engine.borrow_mut();
-                if engine.alone && !engine.is_empty() && !waits_outside {
-                    engine.give_up();
-                } else {
-                    drop(engine);
-                    self.look_outside(None);
+                let patience = match self.engine.borrow() {
+                    engine if !engine.alone || engine.is_empty() => None,
+                    _ if waits_outside => Some(PATIENCE),
+                    _ => Some(Duration::ZERO),
+                };
+                if !self.look_outside(patience) && patience.is_some() {
+                    self.engine.borrow_mut().give_up();
                 }
                 Pass::Return
             }

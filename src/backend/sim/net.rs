@@ -37,6 +37,7 @@ type Link = u64;
 #[derive(Debug)]
 pub(super) struct Net {
     sockets: BTreeMap<Ident, Socket>,
+    born: u64,
     links: BTreeMap<Link, Connection>,
     next: Link,
     capacity: usize,
@@ -49,6 +50,8 @@ pub(super) struct Net {
 /// A socket of the run.
 #[derive(Debug)]
 struct Socket {
+    /// The how many-th socket of the run it is.
+    born: u64,
     /// Where it was seen last.
     fd: RawFd,
     domain: i32,
@@ -84,6 +87,7 @@ impl Net {
         let nanos = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         Self {
             sockets: BTreeMap::new(),
+            born: 0,
             links: BTreeMap::new(),
             next: 0,
             capacity: config.socket_buffer,
@@ -126,14 +130,20 @@ impl Net {
             Some(libc::SOCK_DGRAM) => State::Datagram(Datagrams::new(peer)),
             _ => State::Outside,
         };
+        self.insert(ident, fd, domain, state);
+        self.refresh(ident);
+    }
+
+    fn insert(&mut self, ident: Ident, fd: RawFd, domain: i32, state: State) {
+        self.born += 1;
         let socket = Socket {
+            born: self.born,
             fd,
             domain,
             local: None,
             state,
         };
         self.sockets.insert(ident, socket);
-        self.refresh(ident);
     }
 
     /// Looks at what plain calls have done to a socket.
@@ -212,7 +222,7 @@ impl Net {
         for ident in fresh {
             self.refresh(ident);
         }
-        let mut found: Vec<(bool, Ident)> = self
+        let mut found: Vec<(bool, u64, Ident)> = self
             .sockets
             .iter()
             .filter(|(_, socket)| fits(&socket.state))
@@ -220,13 +230,17 @@ impl Net {
                 let local = socket.local?;
                 let exact = local.ip() == addr.ip();
                 let any = local.ip().is_unspecified() || addr.ip().is_unspecified();
-                (local.port() == addr.port() && (exact || any)).then_some((!exact, *ident))
+                (local.port() == addr.port() && (exact || any)).then_some((
+                    !exact,
+                    socket.born,
+                    *ident,
+                ))
             })
             .collect();
         found.sort_unstable();
         found
             .into_iter()
-            .map(|(_, ident)| ident)
+            .map(|(_, _, ident)| ident)
             .find(|ident| self.is_open(*ident))
     }
 

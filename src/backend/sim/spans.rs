@@ -41,7 +41,6 @@ pub(super) unsafe fn spans_of(request: &Request, skip: u32, limit: u32) -> Spans
 
 #[expect(
     clippy::useless_conversion,
-    clippy::missing_const_for_fn,
     reason = "the type of the field depends on the C library"
 )]
 fn length_of(msg: &libc::msghdr) -> usize {

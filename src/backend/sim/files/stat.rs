@@ -5,6 +5,7 @@
 
 #![expect(unsafe_code, reason = "a zeroed statx")]
 
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 
 use super::super::descriptor::Object;
@@ -88,5 +89,5 @@ impl Files {
 
 fn empty() -> libc::statx {
     // SAFETY: numbers only, for which zero is a value.
-    unsafe { std::mem::zeroed() }
+    unsafe { MaybeUninit::zeroed().assume_init() }
 }

@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "preadv2, pwritev2, sendmsg and recvmsg")]
 
+use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::LazyLock;
 
@@ -176,5 +177,5 @@ fn is_stream(fd: RawFd) -> bool {
 
 fn empty_header() -> libc::msghdr {
     // SAFETY: a header of zeroes has no memory, and is one.
-    unsafe { std::mem::zeroed() }
+    unsafe { MaybeUninit::zeroed().assume_init() }
 }

@@ -200,13 +200,8 @@ impl Net {
             return Attempt::Done(fd);
         };
         queue.pop_front();
-        let socket = Socket {
-            fd,
-            domain,
-            local: None,
-            state: State::Stream(Stream::Connected { link, side: 1 }),
-        };
-        self.sockets.insert(object.ident, socket);
+        let state = State::Stream(Stream::Connected { link, side: 1 });
+        self.insert(object.ident, fd, domain, state);
         if let Some(connection) = self.connection(link) {
             connection.accepted_by(object.ident);
             // SAFETY: the place of a request in flight (contract).

@@ -6,10 +6,10 @@ use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::Sim;
-use super::config::{SimConfig, seed_from_environment};
-use super::trace::Trace;
-use crate::sched::io_context::{IoContext, IoContextBuilder};
+use super::io_context::{IoContext, IoContextBuilder};
+use crate::backend::sim::Sim;
+use crate::backend::sim::config::{SimConfig, seed_from_environment};
+use crate::backend::sim::trace::Trace;
 
 /// A context in a simulation.
 ///
@@ -139,7 +139,7 @@ impl fmt::Display for Failure {
 /// // It relies on an order that nobody promises.
 /// let failure = sim::find(0..100, &SimConfig::new(), |ctx| {
 ///     let (io, last) = (ctx.local(), Cell::new(0));
-///     let step = |n| io.schedule().then(|()| n);
+///     let step = |n| io.schedule().then(move |()| n);
 ///     let note = |n| last.set(n);
 ///     ctx.block_on_local(when_all((step(1).then(note), step(2).then(note)))).unwrap();
 ///     assert_eq!(last.get(), 2, "the second is last");
