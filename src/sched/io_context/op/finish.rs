@@ -168,19 +168,20 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
-    /// Moves kind and receiver out: the operation is over.
+    /// Moves the receiver out, and tells where the kind is, which is the caller's from now on: the
+    /// operation is over.
     ///
     /// # Safety
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    unsafe fn take(this: *mut Self) -> (K, R) {
+    unsafe fn take(this: *mut Self) -> (*mut K, R) {
         // SAFETY: incomplete, so both are there; `Over` keeps them from being taken again. Any
         //         thread: start, before anybody else knew, or the loop's.
         unsafe {
             (*this).now.phase.set(Phase::Over);
             (
-                ManuallyDrop::take(&mut *(*this).kind.get()),
+                (*this).kind.get().cast(),
                 ManuallyDrop::take(&mut *(*this).receiver.get()),
             )
         }
@@ -194,11 +195,13 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn deliver_early(this: *mut Self, ending: Result<Ending, Panic>) {
-        // SAFETY: disarmed, so nobody else holds the address.
+        // SAFETY: disarmed, so nobody else holds the address. The kind is used once, and is in place
+        //         until the receiver is completed.
         let (kind, receiver) = unsafe { Self::take(this) };
         let outcome = match ending {
-            Ok(ending) => catch(move || kind.finish(ending)).unwrap_or_else(Outcome::Panicked),
-            Err(payload) => match discard(kind) {
+            Ok(ending) => catch(move || unsafe { K::finish_at(kind, ending) })
+                .unwrap_or_else(Outcome::Panicked),
+            Err(payload) => match discard(unsafe { kind.read() }) {
                 Ok(()) => Outcome::Panicked(payload),
                 Err(second) => Outcome::Panicked(payload).replaced_by(second),
             },
@@ -213,9 +216,10 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline(always)]
     unsafe fn deliver(this: *mut Self, result: u32) {
-        // SAFETY: disarmed, so nobody else holds the address.
+        // SAFETY: disarmed, so nobody else holds the address. The kind is used once, and is in place
+        //         until the receiver is completed.
         let (kind, receiver) = unsafe { Self::take(this) };
-        match catch(move || kind.finish(Ending::Success(result))) {
+        match catch(move || unsafe { K::finish_at(kind, Ending::Success(result)) }) {
             Ok(outcome) => outcome.deliver(receiver),
             Err(payload) => receiver.set_rarely(Outcome::Panicked(payload)),
         }
