@@ -13,8 +13,8 @@
 //!
 //! # States
 //!
-//! `stage` is written by whoever runs the script: before `start` the owner, then the thread on which
-//! a child completed. One child at a time exists, so there is one such thread.
+//! `stage` is written by whoever runs the script: before `start` the owner (who starts next what
+//! `make_at` has left at `First` or `Failed`), then the thread on which a child completed. One child at a time exists, so there is one such thread.
 //!
 //! | stage     | storage holds             | leaves by                                       |
 //! |-----------|---------------------------|-------------------------------------------------|

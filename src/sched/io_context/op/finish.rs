@@ -195,16 +195,23 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn deliver_early(this: *mut Self, ending: Result<Ending, Panic>) {
-        // SAFETY: disarmed, so nobody else holds the address. The kind is used once, and is in place
-        //         until the receiver is completed.
+        // SAFETY: disarmed, so nobody else holds the address.
         let (kind, receiver) = unsafe { Self::take(this) };
         let outcome = match ending {
-            Ok(ending) => catch(move || unsafe { K::finish_at(kind, ending) })
-                .unwrap_or_else(Outcome::Panicked),
-            Err(payload) => match discard(unsafe { kind.read() }) {
-                Ok(()) => Outcome::Panicked(payload),
-                Err(second) => Outcome::Panicked(payload).replaced_by(second),
-            },
+            Ok(ending) => {
+                // SAFETY: taken, so it is used here and by nobody else; in place until the receiver is
+                //         completed.
+                let finish = move || unsafe { K::finish_at(kind, ending) };
+                catch(finish).unwrap_or_else(Outcome::Panicked)
+            }
+            Err(payload) => {
+                // SAFETY: as above.
+                let kind = unsafe { kind.read() };
+                match discard(kind) {
+                    Ok(()) => Outcome::Panicked(payload),
+                    Err(second) => Outcome::Panicked(payload).replaced_by(second),
+                }
+            }
         };
         receiver.set_rarely(outcome);
     }
@@ -216,10 +223,11 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline(always)]
     unsafe fn deliver(this: *mut Self, result: u32) {
-        // SAFETY: disarmed, so nobody else holds the address. The kind is used once, and is in place
-        //         until the receiver is completed.
+        // SAFETY: disarmed, so nobody else holds the address.
         let (kind, receiver) = unsafe { Self::take(this) };
-        match catch(move || unsafe { K::finish_at(kind, Ending::Success(result)) }) {
+        // SAFETY: taken, so it is used here and by nobody else; in place until the receiver is completed.
+        let finish = move || unsafe { K::finish_at(kind, Ending::Success(result)) };
+        match catch(finish) {
             Ok(outcome) => outcome.deliver(receiver),
             Err(payload) => receiver.set_rarely(Outcome::Panicked(payload)),
         }

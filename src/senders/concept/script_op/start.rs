@@ -1,7 +1,9 @@
 //! How the operation of a script starts.
 //!
 //! A script that does not loop, with its first child given, can be started aside: it is, if its child
-//! can. When the short start fails before there is a child, the panic waits in `turn` for the long one.
+//! can. In an operation that is made at its place (`make_at`), to be started next, that child is
+//! connected at once, so that it is not moved again. When there is a panic before there is a child, it
+//! waits in `turn` for the long start.
 //!
 //! # Safety
 //! INV-OP-1, INV-SCR-1 and INV-SCR-2, as in the module above.

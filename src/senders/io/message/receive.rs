@@ -71,14 +71,13 @@ impl Envelope {
         }
     }
 
-    /// Makes it anew, with an empty place for the address. It has to stay where it is.
+    /// Makes it anew: with this header, and an empty place for the address. It has to stay where it is.
     #[inline]
-    fn renew(&mut self) -> &mut libc::msghdr {
-        let header = self.header.renew();
+    fn renew(&mut self, mut header: libc::msghdr) {
         let (name, _) = self.from.write(EndpointSpace::new()).as_mut_ptrs();
         header.msg_name = name.cast();
         header.msg_namelen = EndpointSpace::ROOM;
-        header
+        self.header.write(header);
     }
 
     /// Brings the address that the kernel wrote into its form.
@@ -131,8 +130,8 @@ impl<F: AsFd, C: Inward> Incoming<F, C> {
 
     #[inline]
     fn request(&mut self) -> Request {
-        let header = self.envelope.renew();
-        self.content.describe(header);
+        let mut header = Header::empty();
+        self.content.describe(&mut header);
         // Descriptors do not leak into programs that the process starts.
         let mut flags = self.options.flags.for_recv() | libc::MSG_CMSG_CLOEXEC;
         if header.msg_controllen > 0 {
@@ -140,6 +139,7 @@ impl<F: AsFd, C: Inward> Incoming<F, C> {
             // descriptors are lost. Later ones do not go on.
             flags &= !libc::MSG_WAITALL;
         }
+        self.envelope.renew(header);
         Request::RecvMsg {
             fd: self.target.fd(),
             msg: self.envelope.header.as_mut_ptr(),

@@ -79,13 +79,14 @@ impl<F: AsFd, C: Outward> Outgoing<F, C> {
 
     #[inline]
     fn request(&mut self) -> Request {
-        let header = self.header.renew();
-        self.content.describe(header);
+        let mut header = Header::empty();
+        self.content.describe(&mut header);
         // No address: to the peer that the socket is connected to.
         if self.to.family() != Domain::Unspecified {
             header.msg_name = self.to.as_ptr().cast_mut().cast();
             header.msg_namelen = self.to.socklen();
         }
+        self.header.write(header);
         let flags = self.options.flags.for_send();
         Request::SendMsg {
             fd: self.target.fd(),
