@@ -70,6 +70,7 @@ pub enum Domain {
 
 impl Domain {
     /// The domain with this number (`AF_INET`, ...).
+    #[inline]
     pub const fn from_raw(family: u16) -> Self {
         match family as c_int {
             libc::AF_UNSPEC => Self::Unspecified,
@@ -191,11 +192,12 @@ impl Endpoint {
     }
 
     /// The family of the address: which sockets may use it.
+    #[inline]
     pub fn family(&self) -> Domain {
-        match self.as_bytes() {
-            &[low, high, ..] => Domain::from_raw(u16::from_ne_bytes([low, high])),
-            _ => Domain::Unspecified,
-        }
+        let family = self.room.0.first_chunk();
+        family.map_or(Domain::Unspecified, |family| {
+            Domain::from_raw(u16::from_ne_bytes(*family))
+        })
     }
 
     /// The Internet address and port, if it is one.
@@ -291,7 +293,7 @@ impl Endpoint {
         if let Some(addr) = self.to_socket_addr() {
             return Self::from(addr);
         }
-        if self.family() == Domain::Unspecified {
+        if self.len < FAMILY_LEN || self.family() == Domain::Unspecified {
             return Self::unspecified();
         }
         match self.unix_path() {

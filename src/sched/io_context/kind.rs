@@ -119,4 +119,16 @@ pub unsafe trait Kind: Sized {
 
     /// Turns the ending into the outcome, and drops everything that the operation holds.
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error>;
+
+    /// The same with the value at `this`, for a kind of which the most need not be moved.
+    ///
+    /// # Safety
+    ///
+    /// - A value is there, nobody else uses it meanwhile, and nobody uses or drops it afterwards.
+    #[doc(hidden)]
+    #[inline]
+    unsafe fn finish_at(this: *mut Self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        // SAFETY: it is there, and is not used afterwards (contract).
+        unsafe { this.read() }.finish(ending)
+    }
 }

@@ -99,6 +99,20 @@ unsafe impl<S: Sender, M: Map<S::Value, S::Error>> Sender for Mapped<S, M> {
             receiver,
         })
     }
+
+    #[inline(always)]
+    unsafe fn connect_at<R: Receiver<M::Value, M::Error>>(
+        self,
+        place: *mut Self::Operation<R>,
+        receiver: R,
+    ) -> Result<(), Panic> {
+        let receiver = MapReceiver {
+            map: self.map,
+            receiver,
+        };
+        // SAFETY: the contract is the same: the operation is the child's.
+        unsafe { self.sender.connect_at(place, receiver) }
+    }
 }
 
 // SAFETY: it completes where the child completes, which is where the child was started, which is

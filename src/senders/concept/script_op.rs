@@ -13,8 +13,8 @@
 //!
 //! # States
 //!
-//! `stage` is written by whoever runs the script: before `start` the owner, then the thread on which
-//! a child completed. One child at a time exists, so there is one such thread.
+//! `stage` is written by whoever runs the script: before `start` the owner (who starts next what
+//! `make_at` has left at `First` or `Failed`), then the thread on which a child completed. One child at a time exists, so there is one such thread.
 //!
 //! | stage     | storage holds             | leaves by                                       |
 //! |-----------|---------------------------|-------------------------------------------------|
@@ -164,7 +164,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         //         it completes (INV-OP-1).
         unsafe {
             let place: *mut FirstOp<M, R> = Self::storage(this).cast();
-            match catch(|| place.write(sender.connect(FirstReceiver::new(this)))) {
+            match sender.connect_at(place, FirstReceiver::new(this)) {
                 Ok(()) => {
                     (*this).stage = Stage::First;
                     Some(place)
@@ -186,8 +186,10 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     unsafe fn start_first(this: *mut Self, sender: M::First) {
         // SAFETY: the contract is the same. Nothing is touched after the start.
         unsafe {
-            if let Some(place) = Self::connect_first(this, sender) {
-                OperationState::start(place);
+            if let Some(place) = Self::connect_first(this, sender)
+                && !OperationState::start_aside(place)
+            {
+                OperationState::start_after_all(place);
             }
         }
     }
@@ -204,7 +206,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         //         it completes (INV-OP-1).
         unsafe {
             let place: *mut SecondOp<M, R> = Self::storage(this).cast();
-            match catch(|| place.write(sender.connect(SecondReceiver::new(this)))) {
+            match sender.connect_at(place, SecondReceiver::new(this)) {
                 Ok(()) => {
                     (*this).stage = Stage::Second;
                     Some(place)
@@ -226,8 +228,10 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     unsafe fn start_second(this: *mut Self, sender: M::Second) {
         // SAFETY: the contract is the same. Nothing is touched after the start.
         unsafe {
-            if let Some(place) = Self::connect_second(this, sender) {
-                OperationState::start(place);
+            if let Some(place) = Self::connect_second(this, sender)
+                && !OperationState::start_aside(place)
+            {
+                OperationState::start_after_all(place);
             }
         }
     }

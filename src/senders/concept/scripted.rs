@@ -10,6 +10,7 @@
 use std::marker::PhantomData;
 
 use super::local::LocalSender;
+use super::panic::Panic;
 use super::receiver::Receiver;
 use super::script::Script;
 use super::script_op::ScriptOp;
@@ -59,6 +60,17 @@ unsafe impl<M: Script> Sender for Scripted<M> {
     #[inline]
     fn connect<R: Receiver<M::Value, M::Error>>(self, receiver: R) -> ScriptOp<M, R> {
         ScriptOp::new(self.script, self.first, receiver)
+    }
+
+    #[inline(always)]
+    unsafe fn connect_at<R: Receiver<M::Value, M::Error>>(
+        self,
+        place: *mut ScriptOp<M, R>,
+        receiver: R,
+    ) -> Result<(), Panic> {
+        // SAFETY: the contract is the same.
+        unsafe { ScriptOp::make_at(place, self.script, self.first, receiver) };
+        Ok(())
     }
 }
 

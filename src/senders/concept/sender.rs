@@ -7,6 +7,7 @@
 #![expect(unsafe_code, reason = "declares an unsafe trait")]
 
 use super::operation::OperationState;
+use super::panic::{Panic, catch};
 use super::receiver::Receiver;
 
 /// A description of work that completes a [`Receiver`] with a value, an error, *stopped*, or a
@@ -158,4 +159,24 @@ pub unsafe trait Sender: Sized {
     /// Joins the sender and a receiver into an operation that has not been started.
     #[doc(alias = "execution::connect")]
     fn connect<R: Receiver<Self::Value, Self::Error>>(self, receiver: R) -> Self::Operation<R>;
+
+    /// Makes the same operation at its final place. What runs first in it may be connected as well,
+    /// instead of being kept until the start, and moved then. After an error there is none: it is the
+    /// panic of `connect`.
+    ///
+    /// # Safety
+    ///
+    /// - `place` is good for writes, and nothing is there that has to be dropped.
+    /// - The operation is started there next, by this thread, under the contract of
+    ///   [`OperationState::start`]. The receiver may be asked for its environment from now on.
+    #[doc(hidden)]
+    #[inline(always)]
+    unsafe fn connect_at<R: Receiver<Self::Value, Self::Error>>(
+        self,
+        place: *mut Self::Operation<R>,
+        receiver: R,
+    ) -> Result<(), Panic> {
+        // SAFETY: good for writes (contract).
+        catch(|| unsafe { place.write(self.connect(receiver)) })
+    }
 }

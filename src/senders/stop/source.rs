@@ -131,7 +131,13 @@ impl StopSource {
     #[inline]
     #[must_use]
     pub fn stop_requested(&self) -> bool {
-        self.state.load(Ordering::Acquire) & STOPPED != 0
+        // Usually not, which orders nothing, so that the compiler knows what it knew before.
+        if self.state.load(Ordering::Relaxed) & STOPPED == 0 {
+            return false;
+        }
+        // `STOPPED` is never cleared, so this sees it too, and with it what was before.
+        let _ = self.state.load(Ordering::Acquire);
+        true
     }
 
     /// Requests a stop and runs every registered callback, one after the other, on this thread.

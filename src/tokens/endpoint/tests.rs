@@ -127,6 +127,15 @@ fn endpoint_truncated_is_no_internet_address() {
 }
 
 #[test]
+fn endpoint_of_less_than_a_family_is_none() {
+    for bytes in [&[][..], &[2], &[1]] {
+        let endpoint = Endpoint::from_bytes(bytes).expect("fits");
+        assert_eq!(endpoint, Endpoint::unspecified());
+        assert_eq!(endpoint.family(), Domain::Unspecified);
+    }
+}
+
+#[test]
 fn endpoint_space_hostile_lengths_stay_within_the_place() {
     let mut space = EndpointSpace::new();
     space.0.room.0.fill(b'x');

@@ -165,19 +165,20 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         }
     }
 
-    /// Moves kind and receiver out: the operation is over.
+    /// Moves the receiver out, and tells where the kind is, which is the caller's from now on: the
+    /// operation is over.
     ///
     /// # Safety
     ///
     /// - `this` is a started, incomplete operation of this type; the loop's thread.
     #[inline]
-    unsafe fn take(this: *mut Self) -> (K, R) {
+    unsafe fn take(this: *mut Self) -> (*mut K, R) {
         // SAFETY: incomplete, so both are there; `Over` keeps them from being taken again. Any
         //         thread: start, before anybody else knew, or the loop's.
         unsafe {
             (*this).now.phase.set(Phase::Over);
             (
-                ManuallyDrop::take(&mut *(*this).kind.get()),
+                (*this).kind.get().cast(),
                 ManuallyDrop::take(&mut *(*this).receiver.get()),
             )
         }
@@ -194,11 +195,20 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
         // SAFETY: disarmed, so nobody else holds the address.
         let (kind, receiver) = unsafe { Self::take(this) };
         let outcome = match ending {
-            Ok(ending) => catch(move || kind.finish(ending)).unwrap_or_else(Outcome::Panicked),
-            Err(payload) => match discard(kind) {
-                Ok(()) => Outcome::Panicked(payload),
-                Err(second) => Outcome::Panicked(payload).replaced_by(second),
-            },
+            Ok(ending) => {
+                // SAFETY: taken, so it is used here and by nobody else; in place until the receiver is
+                //         completed.
+                let finish = move || unsafe { K::finish_at(kind, ending) };
+                catch(finish).unwrap_or_else(Outcome::Panicked)
+            }
+            Err(payload) => {
+                // SAFETY: as above.
+                let kind = unsafe { kind.read() };
+                match discard(kind) {
+                    Ok(()) => Outcome::Panicked(payload),
+                    Err(second) => Outcome::Panicked(payload).replaced_by(second),
+                }
+            }
         };
         receiver.set_rarely(outcome);
     }
@@ -212,7 +222,9 @@ impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> IoOp<H, K, R> {
     unsafe fn deliver(this: *mut Self, result: u32) {
         // SAFETY: disarmed, so nobody else holds the address.
         let (kind, receiver) = unsafe { Self::take(this) };
-        match catch(move || kind.finish(Ending::Success(result))) {
+        // SAFETY: taken, so it is used here and by nobody else; in place until the receiver is completed.
+        let finish = move || unsafe { K::finish_at(kind, Ending::Success(result)) };
+        match catch(finish) {
             Ok(outcome) => outcome.deliver(receiver),
             Err(payload) => receiver.set_rarely(Outcome::Panicked(payload)),
         }

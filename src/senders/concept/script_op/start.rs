@@ -1,7 +1,9 @@
 //! How the operation of a script starts.
 //!
 //! A script that does not loop, with its first child given, can be started aside: it is, if its child
-//! can. When the short start fails before there is a child, the panic waits in `turn` for the long one.
+//! can. In an operation that is made at its place (`make_at`), to be started next, that child is
+//! connected at once, so that it is not moved again. When there is a panic before there is a child, it
+//! waits in `turn` for the long start.
 //!
 //! # Safety
 //! INV-OP-1, INV-SCR-1 and INV-SCR-2, as in the module above.
@@ -28,13 +30,117 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
 
     #[inline]
     unsafe fn start(this: *mut Self) {
-        // SAFETY: the operation is alive, in place for good, and not started: stage `Pending` or
-        //         `Idle`, script and receiver are whole, and no child exists (INV-SCR-2).
+        // SAFETY: the contract is the same.
+        unsafe {
+            if !Self::start_aside(this) {
+                Self::start_after_all(this);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn start_aside(this: *mut Self) -> bool {
+        // SAFETY: the operation is alive, in place for good, and not started. At `Pending` script and
+        //         receiver are whole, and no child exists; at `First` the child is connected, unstarted.
+        unsafe {
+            if M::LOOPS {
+                return false;
+            }
+            if (*this).stage == Stage::Pending {
+                let sender = Self::take_pending(this);
+                Self::enter_first(this, sender);
+            }
+            if (*this).stage != Stage::First {
+                return false;
+            }
+            let place: *mut FirstOp<M, R> = Self::storage(this).cast();
+            OperationState::start_aside(place)
+        }
+    }
+
+    #[inline]
+    unsafe fn start_after_all(this: *mut Self) {
+        // SAFETY: the contract is the same. The stage says how far the short start came; at `First`
+        //         it has failed to start the child aside. A panic in `turn` was boxed by `fail`.
+        unsafe {
+            match (*this).stage {
+                Stage::First => {
+                    let place: *mut FirstOp<M, R> = Self::storage(this).cast();
+                    OperationState::start_after_all(place);
+                }
+                Stage::Failed => {
+                    let payload: Box<Panic> = Box::from_raw((*this).turn.cast_mut().cast());
+                    (*this).stage = Stage::Idle;
+                    Self::complete(this, Outcome::Panicked(*payload));
+                }
+                _ => Self::start_anew(this),
+            }
+        }
+    }
+}
+
+impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
+    /// Makes an operation that is started next, in place: with its first child connected, if the script
+    /// does not loop.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`Sender::connect_at`].
+    #[inline(always)]
+    pub(crate) unsafe fn make_at(this: *mut Self, script: M, first: M::First, receiver: R) {
+        // SAFETY: good for writes, and in place for good (contract); each field but the storage is
+        //         written before it is used.
+        unsafe {
+            if M::LOOPS {
+                return this.write(Self::new(script, first, receiver));
+            }
+            (&raw mut (*this).script).write(ManuallyDrop::new(script));
+            (&raw mut (*this).receiver).write(ManuallyDrop::new(receiver));
+            (&raw mut (*this).turn).write(ptr::null());
+            (&raw mut (*this).stage).write(Stage::Idle);
+            Self::enter_first(this, first);
+        }
+    }
+
+    /// Shows the script its environment, and connects the first child, which is `sender`; if one of them
+    /// panics, the panic is kept for the long start.
+    ///
+    /// # Safety
+    ///
+    /// - `this` is being started, and no child exists; a script that does not loop.
+    #[inline(always)]
+    unsafe fn enter_first(this: *mut Self, sender: M::First) {
+        // SAFETY: the child is made at its final address, as in `connect_first`, and started next.
+        unsafe {
+            let place: *mut FirstOp<M, R> = Self::storage(this).cast();
+            let connected = match Self::enter(this) {
+                Ok(()) => sender.connect_at(place, FirstReceiver::new(this)),
+                Err(payload) => Err(discard_into(payload, sender)),
+            };
+            match connected {
+                Ok(()) => (*this).stage = Stage::First,
+                Err(payload) => Self::fail(this, payload),
+            }
+        }
+    }
+
+    /// Starts from the first step on: a script that loops, or makes its first sender itself.
+    ///
+    /// # Safety
+    ///
+    /// - As for [`OperationState::start`]; at stage `Pending` or `Idle`.
+    #[inline(always)]
+    unsafe fn start_anew(this: *mut Self) {
+        // SAFETY: the operation is alive, in place for good, and not started: script and receiver are
+        //         whole, and no child exists (INV-SCR-2).
         unsafe {
             let next = if (*this).stage == Stage::Pending {
-                match Self::enter_with_first(this) {
-                    Ok(sender) => Next::First(sender),
-                    Err(payload) => Next::Complete(Outcome::Panicked(payload)),
+                let sender = Self::take_pending(this);
+                match Self::enter(this) {
+                    Ok(()) => Next::First(sender),
+                    Err(payload) => {
+                        Next::Complete(Outcome::Panicked(discard_into(payload, sender)))
+                    }
                 }
             } else {
                 let entered = Self::enter(this);
@@ -49,49 +155,6 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
         }
     }
 
-    #[inline(always)]
-    unsafe fn start_aside(this: *mut Self) -> bool {
-        // SAFETY: as in `start`. The child is made at its final address, as in `connect_first`.
-        unsafe {
-            if M::LOOPS || (*this).stage != Stage::Pending {
-                return false;
-            }
-            let place: *mut FirstOp<M, R> = Self::storage(this).cast();
-            let connected = Self::enter_with_first(this)
-                .and_then(|sender| catch(|| place.write(sender.connect(FirstReceiver::new(this)))));
-            match connected {
-                Ok(()) => {
-                    (*this).stage = Stage::First;
-                    OperationState::start_aside(place)
-                }
-                Err(payload) => Self::fail(this, payload),
-            }
-        }
-    }
-
-    #[inline]
-    unsafe fn start_after_all(this: *mut Self) {
-        // SAFETY: the contract is the same. The stage says how far the short start came; at `First`
-        //         it has connected the child and failed to start it aside. A panic in `turn` was boxed
-        //         by `fail`.
-        unsafe {
-            match (*this).stage {
-                Stage::First => {
-                    let place: *mut FirstOp<M, R> = Self::storage(this).cast();
-                    OperationState::start_after_all(place);
-                }
-                Stage::Failed => {
-                    let payload: Box<Panic> = Box::from_raw((*this).turn.cast_mut().cast());
-                    (*this).stage = Stage::Idle;
-                    Self::complete(this, Outcome::Panicked(*payload));
-                }
-                _ => Self::start(this),
-            }
-        }
-    }
-}
-
-impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     /// Shows the script its environment.
     ///
     /// # Safety
@@ -107,23 +170,19 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         }
     }
 
-    /// The same, and takes the first sender out.
+    /// Takes the first sender out.
     ///
     /// # Safety
     ///
     /// - `this` is being started, at stage `Pending`, which it leaves.
     #[inline(always)]
-    unsafe fn enter_with_first(this: *mut Self) -> Result<M::First, Panic> {
+    unsafe fn take_pending(this: *mut Self) -> M::First {
         // SAFETY: the stage says that the sender is there (INV-SCR-1); taken once, since the stage
         //         changes.
         unsafe {
-            let entered = Self::enter(this);
             let sender = ManuallyDrop::take(&mut (*Self::storage(this)).pending);
             (*this).stage = Stage::Idle;
-            match entered {
-                Ok(()) => Ok(sender),
-                Err(payload) => Err(discard_into(payload, sender)),
-            }
+            sender
         }
     }
 
@@ -133,7 +192,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// - `this` is being started, and no child exists.
     #[cold]
-    unsafe fn fail(this: *mut Self, payload: Panic) -> bool {
+    unsafe fn fail(this: *mut Self, payload: Panic) {
         // SAFETY: alive; a script that does not loop has no other use for `turn`.
         unsafe {
             (*this).turn = ptr::from_mut(Box::leak(Box::new(payload)))
@@ -141,6 +200,5 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
                 .cast();
             (*this).stage = Stage::Failed;
         }
-        false
     }
 }

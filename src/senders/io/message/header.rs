@@ -30,11 +30,17 @@ impl Header {
         Self(MaybeUninit::uninit())
     }
 
-    /// Makes it anew, without anything.
+    /// One without anything, to be filled in and then [written](Self::write).
     #[inline]
-    pub(super) fn renew(&mut self) -> &mut libc::msghdr {
+    pub(super) const fn empty() -> libc::msghdr {
         // SAFETY: a structure of integers and raw pointers, for which zero is a value.
-        self.0.write(unsafe { MaybeUninit::zeroed().assume_init() })
+        unsafe { MaybeUninit::zeroed().assume_init() }
+    }
+
+    /// Makes it this one.
+    #[inline]
+    pub(super) const fn write(&mut self, header: libc::msghdr) {
+        self.0.write(header);
     }
 
     /// Where it is.
@@ -47,10 +53,10 @@ impl Header {
     ///
     /// # Safety
     ///
-    /// - [`renew`](Self::renew) was called before.
+    /// - [`write`](Self::write) was called before.
     #[inline]
     pub(super) const unsafe fn get(&self) -> &libc::msghdr {
-        // SAFETY: written by `renew` (contract); the kernel writes integers only.
+        // SAFETY: written by `write` (contract); the kernel writes integers only.
         unsafe { self.0.assume_init_ref() }
     }
 }

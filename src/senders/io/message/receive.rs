@@ -19,7 +19,7 @@
 #![expect(unsafe_code, reason = "records what the kernel filled")]
 
 use std::io;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::AsFd;
 
 use super::content::{Inward, Single, Taken};
@@ -71,14 +71,13 @@ impl Envelope {
         }
     }
 
-    /// Makes it anew, with an empty place for the address. It has to stay where it is.
+    /// Makes it anew: with this header, and an empty place for the address. It has to stay where it is.
     #[inline]
-    fn renew(&mut self) -> &mut libc::msghdr {
-        let header = self.header.renew();
+    fn renew(&mut self, mut header: libc::msghdr) {
         let (name, _) = self.from.write(EndpointSpace::new()).as_mut_ptrs();
         header.msg_name = name.cast();
         header.msg_namelen = EndpointSpace::ROOM;
-        header
+        self.header.write(header);
     }
 
     /// Brings the address that the kernel wrote into its form.
@@ -131,8 +130,8 @@ impl<F: AsFd, C: Inward> Incoming<F, C> {
 
     #[inline]
     fn request(&mut self) -> Request {
-        let header = self.envelope.renew();
-        self.content.describe(header);
+        let mut header = Header::empty();
+        self.content.describe(&mut header);
         // Descriptors do not leak into programs that the process starts.
         let mut flags = self.options.flags.for_recv() | libc::MSG_CMSG_CLOEXEC;
         if header.msg_controllen > 0 {
@@ -140,6 +139,7 @@ impl<F: AsFd, C: Inward> Incoming<F, C> {
             // descriptors are lost. Later ones do not go on.
             flags &= !libc::MSG_WAITALL;
         }
+        self.envelope.renew(header);
         Request::RecvMsg {
             fd: self.target.fd(),
             msg: self.envelope.header.as_mut_ptr(),
@@ -166,29 +166,48 @@ impl<F: AsFd, C: Inward> Incoming<F, C> {
 
     /// Tells the buffers how they were filled.
     #[inline]
-    fn fill(&mut self, ending: &Ending) {
+    fn fill(content: &mut C, ending: &Ending) {
         if let Ending::Success(filled) = *ending {
             // SAFETY: the kernel filled so many bytes of the buffers, from their start: it is the
             //         result that was checked in `advance` (INV-BUF-3).
-            unsafe { self.content.set_filled(filled as usize) };
+            unsafe { content.set_filled(filled as usize) };
+        }
+    }
+
+    /// As [`Kind::finish_at`].
+    ///
+    /// # Safety
+    ///
+    /// - As there.
+    #[inline]
+    unsafe fn finish_at(
+        this: *mut Self,
+        ending: Ending,
+    ) -> Outcome<(Received<C::Room>, C::Bufs), io::Error> {
+        // SAFETY: all is there (contract), and is moved out once; what is left needs no drop.
+        unsafe {
+            let target = (&raw const (*this).target).read();
+            let mut content = (&raw const (*this).content).read();
+            Self::fill(&mut content, &ending);
+            let envelope = &raw const (*this).envelope;
+            let value = |len, (bufs, room)| {
+                // A success comes after `advance`, which settled the envelope.
+                let received = (*envelope).received(len, room);
+                (received, bufs)
+            };
+            conclude(target, content.into_parts(), ending.into_outcome(), value)
         }
     }
 
     #[inline]
-    fn finish(mut self, ending: Ending) -> Outcome<(Received<C::Room>, C::Bufs), io::Error> {
-        self.fill(&ending);
-        let envelope = self.envelope;
-        let value = |len, (bufs, room)| {
-            // SAFETY: a success comes after `advance`, which settled the envelope.
-            let received = unsafe { envelope.received(len, room) };
-            (received, bufs)
-        };
-        let parts = self.content.into_parts();
-        conclude(self.target, parts, ending.into_outcome(), value)
+    fn finish(self, ending: Ending) -> Outcome<(Received<C::Room>, C::Bufs), io::Error> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is there, and not used afterwards.
+        unsafe { Self::finish_at(&raw mut *this, ending) }
     }
 
     fn finish_returning(mut self, ending: Ending) -> (io::Result<Received<C::Room>>, C::Bufs) {
-        self.fill(&ending);
+        Self::fill(&mut self.content, &ending);
         drop(self.target);
         let (bufs, room) = self.content.into_parts();
         let result = match ending {
@@ -218,6 +237,7 @@ impl<F: AsFd, B: IoBufsMut> RecvMsg<F, B> {
 //         promises its space (INV-BUF-1), header, list and the place of the address.
 unsafe impl<F: AsFd, B: IoBufMut> Kind for RecvFrom<F, B> {
     type Value = (Received, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -243,6 +263,12 @@ unsafe impl<F: AsFd, B: IoBufMut> Kind for RecvFrom<F, B> {
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         self.0.finish(ending)
+    }
+
+    #[inline]
+    unsafe fn finish_at(this: *mut Self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        // SAFETY: the contract is the same.
+        unsafe { Incoming::finish_at(&raw mut (*this).0, ending) }
     }
 }
 
@@ -258,6 +284,7 @@ impl<F: AsFd, B: IoBufMut> MessageKind for RecvFrom<F, B> {
 // SAFETY: as for `RecvFrom`; the room for ancillary data is held too.
 unsafe impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Kind for RecvMsg<F, B, R> {
     type Value = (Received<R>, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -283,6 +310,12 @@ unsafe impl<F: AsFd, B: IoBufsMut, R: AncillaryRoom> Kind for RecvMsg<F, B, R> {
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         self.0.finish(ending)
+    }
+
+    #[inline]
+    unsafe fn finish_at(this: *mut Self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        // SAFETY: the contract is the same.
+        unsafe { Incoming::finish_at(&raw mut (*this).0, ending) }
     }
 }
 

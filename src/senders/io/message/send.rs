@@ -20,6 +20,7 @@
 #![expect(unsafe_code, reason = "implements `Kind`")]
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::os::fd::AsFd;
 
 use super::content::{Outward, Sent, Single};
@@ -78,13 +79,14 @@ impl<F: AsFd, C: Outward> Outgoing<F, C> {
 
     #[inline]
     fn request(&mut self) -> Request {
-        let header = self.header.renew();
-        self.content.describe(header);
+        let mut header = Header::empty();
+        self.content.describe(&mut header);
         // No address: to the peer that the socket is connected to.
         if self.to.family() != Domain::Unspecified {
             header.msg_name = self.to.as_ptr().cast_mut().cast();
             header.msg_namelen = self.to.socklen();
         }
+        self.header.write(header);
         let flags = self.options.flags.for_send();
         Request::SendMsg {
             fd: self.target.fd(),
@@ -130,12 +132,31 @@ impl<F: AsFd, C: Outward> Outgoing<F, C> {
         Progress::Done
     }
 
+    /// As [`Kind::finish_at`].
+    ///
+    /// # Safety
+    ///
+    /// - As there.
     #[inline]
-    fn finish(self, ending: Ending) -> Outcome<(usize, C::Bufs), io::Error> {
-        let (bufs, ancillary) = self.content.into_parts();
+    unsafe fn finish_at(this: *mut Self, ending: Ending) -> Outcome<(usize, C::Bufs), io::Error> {
+        // SAFETY: all is there (contract), and is moved out once; what is left needs no drop.
+        let (target, content) = unsafe {
+            (
+                (&raw const (*this).target).read(),
+                (&raw const (*this).content).read(),
+            )
+        };
+        let (bufs, ancillary) = content.into_parts();
         let outcome = without(ancillary, ending.into_outcome());
         let value = |sent, bufs| (sent as usize, bufs);
-        conclude(self.target, bufs, outcome, value)
+        conclude(target, bufs, outcome, value)
+    }
+
+    #[inline]
+    fn finish(self, ending: Ending) -> Outcome<(usize, C::Bufs), io::Error> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: it is there, and not used afterwards.
+        unsafe { Self::finish_at(&raw mut *this, ending) }
     }
 
     fn finish_returning(self, ending: Ending) -> (io::Result<usize>, C::Bufs) {
@@ -168,6 +189,7 @@ impl<F: AsFd, B: IoBufs> SendMsg<F, B> {
 //         promises its bytes (INV-BUF-1), header, list and address.
 unsafe impl<F: AsFd, B: IoBuf> Kind for SendTo<F, B> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -193,6 +215,12 @@ unsafe impl<F: AsFd, B: IoBuf> Kind for SendTo<F, B> {
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         self.0.finish(ending)
+    }
+
+    #[inline]
+    unsafe fn finish_at(this: *mut Self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        // SAFETY: the contract is the same.
+        unsafe { Outgoing::finish_at(&raw mut (*this).0, ending) }
     }
 }
 
@@ -207,6 +235,7 @@ impl<F: AsFd, B: IoBuf> BufferKind for SendTo<F, B> {
 // SAFETY: as for `SendTo`; the owners of descriptors in the ancillary data are held too.
 unsafe impl<F: AsFd, B: IoBufs, A: Ancillary> Kind for SendMsg<F, B, A> {
     type Value = (usize, B);
+    const PASSES_STOPPED: bool = true;
 
     #[inline]
     fn prepare(&mut self) -> io::Result<Progress> {
@@ -232,6 +261,12 @@ unsafe impl<F: AsFd, B: IoBufs, A: Ancillary> Kind for SendMsg<F, B, A> {
     #[inline]
     fn finish(self, ending: Ending) -> Outcome<Self::Value, io::Error> {
         self.0.finish(ending)
+    }
+
+    #[inline]
+    unsafe fn finish_at(this: *mut Self, ending: Ending) -> Outcome<Self::Value, io::Error> {
+        // SAFETY: the contract is the same.
+        unsafe { Outgoing::finish_at(&raw mut (*this).0, ending) }
     }
 }
 
