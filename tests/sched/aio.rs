@@ -68,6 +68,17 @@ fn offset(page: usize) -> u64 {
     (page * PAGE) as u64
 }
 
+/// Whether the descriptor of `ctx` becomes readable within `millis`.
+fn is_readable(ctx: &IoContext<Aio>, millis: i32) -> bool {
+    let mut poll = libc::pollfd {
+        fd: ctx.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    // SAFETY: one pollfd.
+    unsafe { libc::poll(&raw mut poll, 1, millis) == 1 }
+}
+
 /// A descriptor without a file.
 fn no_file() -> BorrowedFd<'static> {
     // SAFETY: for the kernel it is a number; nothing here closes it.
@@ -458,20 +469,53 @@ fn aio_sleeps_without_calls_while_nothing_happens() {
 }
 
 #[test]
+fn aio_sleeps_after_a_wake_that_the_poll_of_a_transfer_has_seen() {
+    let dir = temp_dir();
+    let file = direct_file(dir.path(), 1);
+    let ctx = context();
+    let io = ctx.scheduler();
+    let mut bufs = pages(1);
+    for nested in [false, true] {
+        // The poll is armed, and stays so.
+        let read = io.read_exact_at(&file, &mut bufs[0].0[..], 0).then(drop);
+        ctx.block_on(read).expect("read");
+        if nested {
+            let _ = ctx.as_fd();
+            ctx.run_some().expect("idle");
+        }
+        thread::scope(|threads| {
+            let hop = threads.spawn(|| sync_wait(io.schedule()).expect("no error"));
+            wait_until(soon(), "the hop", || {
+                if nested {
+                    ctx.run_some().expect("idle");
+                } else {
+                    let tick = io.schedule_after(Duration::from_millis(1));
+                    ctx.block_on(tick).expect("no error");
+                }
+                hop.is_finished()
+            });
+        });
+        if nested {
+            wait_until(soon(), "the descriptor is quiet", || {
+                ctx.run_some().expect("idle");
+                !is_readable(&ctx, 20)
+            });
+        }
+        let before = ctx.metrics();
+        let idle = io.schedule_after(Duration::from_millis(50));
+        ctx.block_on(idle).expect("no error");
+        let turns = ctx.metrics().turns - before.turns;
+        assert!(turns < 20, "{turns} turns in a sleep");
+    }
+}
+
+#[test]
 fn aio_descriptor_is_readable_for_transfers_and_quiet_without() {
     let dir = temp_dir();
     let file = direct_file(dir.path(), 8);
     let ctx = context();
     let io = ctx.scheduler();
-    let readable = |millis: i32| {
-        let mut poll = libc::pollfd {
-            fd: ctx.as_fd().as_raw_fd(),
-            events: libc::POLLIN,
-            revents: 0,
-        };
-        // SAFETY: one pollfd.
-        unsafe { libc::poll(&raw mut poll, 1, millis) == 1 }
-    };
+    let readable = |millis| is_readable(&ctx, millis);
     let quiet = || {
         wait_until(soon(), "the descriptor is quiet", || {
             ctx.run_some().expect("idle");

@@ -281,6 +281,19 @@ impl<S: Sink<Entry>> Sink<()> for Through<'_, S> {
     }
 }
 
+/// Who has no request and waits for nothing.
+struct Nobody;
+
+impl Sink<Entry> for Nobody {
+    fn ready(&mut self, _: Key, _: u32) {}
+
+    fn failed(&mut self, _: Key, _: i32) {}
+
+    unsafe fn finished(&mut self, _: NonNull<ReadySlot<Entry>>, _: i32) {}
+
+    fn woken(&mut self) {}
+}
+
 // SAFETY: an accepted iocb has one event, which is taken once; one that is refused has none, and its
 //         error is reported instead. Neither happens but in `enter`. The entry, and so the slot, is not
 //         used after the sink was told.
@@ -380,7 +393,8 @@ unsafe impl Source for AioContext {
 
     #[inline]
     fn is_ready(&self) -> bool {
-        self.inner.context.has_events()
+        // Without transfers there may still be the poll's event, which says nothing that epoll does not.
+        self.inner.queue.count() > 0 && self.inner.context.has_events()
     }
 
     fn pollable(&self) -> io::Result<BorrowedFd<'_>> {
@@ -396,11 +410,14 @@ unsafe impl Source for AioContext {
     }
 
     fn quiet(&self) {
-        let signal = self.inner.signal.as_fd();
-        let _ = event::take(signal);
-        // What came after the last look at the ring may have been signalled before this.
-        if self.inner.context.has_events_now() {
-            event::signal(signal);
+        let inner = &*self.inner;
+        let _ = event::take(inner.signal.as_fd());
+        if inner.queue.count() == 0 {
+            // The poll's event, if any; what it is about makes the epoll set readable.
+            inner.drain(&mut Nobody);
+        } else if inner.context.has_events_now() {
+            // What came after the last look at the ring may have been signalled before this.
+            event::signal(inner.signal.as_fd());
         }
     }
 
