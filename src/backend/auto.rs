@@ -61,6 +61,10 @@ pub struct Auto {
 macro_rules! backends {
     ($($(#[$on:meta])* $Variant:ident($Backend:ty),)+) => {
         /// What was chosen.
+        #[cfg_attr(
+            feature = "sim",
+            expect(clippy::large_enum_variant, reason = "there is one for each context")
+        )]
         enum Inner {
             $($(#[$on])* $Variant($Backend),)+
         }

@@ -5,6 +5,8 @@
 //! [`lacking`], and ends. With `SENDIO_SKIPS` in the environment that is noted in the file it names,
 //! which scripts/backends compares with `tests/backends/*.txt`.
 
+#![expect(clippy::print_stdout, reason = "a skip is no secret")]
+
 use std::fs::OpenOptions;
 use std::io::Write;
 

@@ -3,15 +3,22 @@
 
 use std::time::Duration;
 
-use sendio::StopSource;
 use sendio::prelude::*;
+use sendio::{BackendKind, StopSource};
 
 use crate::common::alloc_count::allocations_during;
+use crate::common::backends::lacking;
 use crate::common::files::{pattern_file, temp_dir};
 use crate::common::pipes::Pipe;
 
+/// Why the simulator has no part in these.
+const SIM_ALLOCATES: &str = "operations that allocate nothing";
+
 #[test]
 fn operations_in_the_steady_state_allocate_nothing() {
+    if lacking(&[BackendKind::Sim], SIM_ALLOCATES) {
+        return;
+    }
     let dir = temp_dir();
     let path = pattern_file(dir.path(), "f", 3, 4096);
     let file = std::fs::File::open(path).expect("open");
@@ -54,6 +61,9 @@ fn operations_in_the_steady_state_allocate_nothing() {
 
 #[test]
 fn cancels_allocate_nothing_but_the_error() {
+    if lacking(&[BackendKind::Sim], SIM_ALLOCATES) {
+        return;
+    }
     let pipe = Pipe::new();
     let ctx = IoContext::new().expect("a ring");
     let io = ctx.scheduler();

@@ -268,10 +268,6 @@ impl<S: Sink<Entry>> Sink<()> for Through<'_, S> {
         self.0.ready(key, events);
     }
 
-    fn failed(&mut self, key: Key, code: i32) {
-        self.0.failed(key, code);
-    }
-
     unsafe fn finished(&mut self, _: NonNull<ReadySlot<()>>, _: i32) {
         // An epoll set takes no requests.
     }
@@ -286,8 +282,6 @@ struct Nobody;
 
 impl Sink<Entry> for Nobody {
     fn ready(&mut self, _: Key, _: u32) {}
-
-    fn failed(&mut self, _: Key, _: i32) {}
 
     unsafe fn finished(&mut self, _: NonNull<ReadySlot<Entry>>, _: i32) {}
 

@@ -59,8 +59,6 @@ pub(super) struct Entry<W> {
     pub(super) armed: Cell<u32>,
     /// What was reported, and not looked at.
     events: Cell<u32>,
-    /// It cannot be watched: the kernel's code.
-    pub(super) failed: Cell<i32>,
     /// It is among those with something reported.
     reported: Cell<bool>,
     /// The next one there, or the next free one.
@@ -86,7 +84,6 @@ impl<W: Default> Entry<W> {
             fd: Cell::new(-1),
             armed: Cell::new(0),
             events: Cell::new(0),
-            failed: Cell::new(0),
             reported: Cell::new(false),
             next: Cell::new(NONE),
             vain: Cell::new(0),
@@ -223,7 +220,6 @@ impl<W: Default> Entries<W> {
         entry.generation.set(entry.generation.get().wrapping_add(1));
         entry.fd.set(fd);
         entry.armed.set(0);
-        entry.failed.set(0);
         entry.vain.set(0);
         entry.paused.set(false);
         let mut numbers = self.numbers.borrow_mut();

@@ -85,7 +85,6 @@ use super::request::Request;
 use super::slot::CompletionSlot;
 use super::{Counters, Wait};
 use crate::util::list::List;
-use calls::code_of;
 use entries::Entries;
 use later::Later;
 use pool::Home;
@@ -167,10 +166,6 @@ impl<S: Source> Readiness<S> {
                     self.taken.set(self.taken.get() + 1);
                 }
                 Taken::No => self.start(slot, request),
-                Taken::Failed(error) => {
-                    ReadySlot::begin_taken(slot);
-                    self.finish(ReadySlot::whole(slot).cast(), code_of(&error));
-                }
             }
         }
         true
@@ -219,7 +214,7 @@ impl<S: Source> Readiness<S> {
         result?;
         self.take_jobs();
         while let Some((place, events)) = self.entries.take_reported() {
-            self.look_at(place, events);
+            self.serve(place, events);
         }
         self.try_later();
         Ok(())
@@ -342,14 +337,6 @@ impl<S: Source> Sink<S::Part> for Reports<'_, S> {
         if let Some(entry) = entries.of_key(key) {
             entry.armed.set(0);
             entries.report(key.place(), events);
-        }
-    }
-
-    fn failed(&mut self, key: Key, code: i32) {
-        if let Some(entry) = self.backend.entries.of_key(key) {
-            entry.armed.set(0);
-            entry.failed.set(code);
-            self.backend.entries.report(key.place(), 0);
         }
     }
 

@@ -72,12 +72,6 @@ pub(crate) enum Taken {
     Yes,
     /// It cannot do that; nothing was done.
     No,
-    /// It has failed: this is its result. Nothing is reported.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "no source knows of a failure so early")
-    )]
-    Failed(io::Error),
 }
 
 /// What a source reports to in [`Source::enter`].
@@ -85,9 +79,6 @@ pub(crate) trait Sink<P> {
     /// What is watched under this key is ready for `events` (bits of `poll(2)`, errors and hang-ups
     /// included), and is not watched any more.
     fn ready(&mut self, key: Key, events: u32);
-
-    /// What is watched under this key cannot be watched, and is not any more; `code` is the kernel's.
-    fn failed(&mut self, key: Key, code: i32);
 
     /// The one result of a request that the source took: zero or more, or a negated error number.
     ///

@@ -18,7 +18,8 @@ struct Told {
     watched: RefCell<Vec<(Key, RawFd, u32)>>,
     unwatched: RefCell<Vec<Key>>,
     ready: RefCell<Vec<(Key, u32)>>,
-    failed: RefCell<Vec<(Key, i32)>>,
+    /// The error of the next `watch`.
+    refusal: Cell<i32>,
     entered: RefCell<Vec<Wait>>,
     gives_back: Cell<bool>,
 }
@@ -34,7 +35,10 @@ unsafe impl Source for Told {
     }
 
     fn watch(&self, (): &(), key: Key, fd: RawFd, events: u32) -> io::Result<bool> {
-        self.watched.borrow_mut().push((key, fd, events));
+        match self.refusal.take() {
+            0 => self.watched.borrow_mut().push((key, fd, events)),
+            code => return Err(io::Error::from_raw_os_error(code)),
+        }
         Ok(false)
     }
 
@@ -44,9 +48,6 @@ unsafe impl Source for Told {
 
     unsafe fn try_submit(&self, slot: NonNull<ReadySlot<u32>>, request: &Request) -> Taken {
         match request {
-            Request::Fsync { fd: -2, .. } => {
-                Taken::Failed(io::Error::from_raw_os_error(libc::ENOSPC))
-            }
             Request::Fsync { .. } => {
                 // SAFETY: in use, and the part is ours.
                 unsafe { ReadySlot::part(slot).write(7) };
@@ -68,9 +69,6 @@ unsafe impl Source for Told {
         self.entered.borrow_mut().push(wait);
         for (key, events) in self.ready.take() {
             sink.ready(key, events);
-        }
-        for (key, code) in self.failed.take() {
-            sink.failed(key, code);
         }
         for slot in self.taken.take() {
             // SAFETY: taken, and reported once.
@@ -187,11 +185,8 @@ fn sync(fd: RawFd) -> Request {
 }
 
 #[test]
-fn readiness_source_takes_fails_and_gives_back() {
+fn readiness_source_takes_and_gives_back() {
     let mut play = Play::new();
-    play.submit(sync(-2));
-    assert_eq!(play.reap(), [-libc::ENOSPC]);
-    assert!(!play.backend.wants_enter());
     play.submit(sync(5));
     assert!(play.backend.wants_enter() && play.reap().is_empty());
     assert_eq!(play.enter(), [42]);
@@ -255,11 +250,16 @@ fn readiness_descriptor_that_cannot_be_watched_ends_what_waits() {
         fd,
         events: libc::POLLIN as u32,
     };
+    let more = Request::Poll {
+        fd,
+        events: libc::POLLPRI as u32,
+    };
     for (code, result) in [(libc::ENOMEM, -libc::ENOMEM), (libc::EPERM, -libc::EINVAL)] {
         play.submit(poll);
-        play.submit(poll);
-        let key = play.told().watched.take()[0].0;
-        play.told().failed.borrow_mut().push((key, code));
+        assert_eq!(play.told().watched.take().len(), 1);
+        play.told().refusal.set(code);
+        // The second one waits for something else too, which has to be told.
+        play.submit(more);
         assert_eq!(play.enter(), [result; 2]);
         assert_eq!(play.backend.entries.count(), 0);
     }

@@ -152,15 +152,6 @@ impl<S: Source> Readiness<S> {
         }
     }
 
-    /// Something was reported of a descriptor.
-    pub(super) fn look_at(&self, place: u32, events: u32) {
-        match self.entries.at(place).map(|entry| entry.failed.replace(0)) {
-            Some(0) => self.serve(place, events),
-            Some(code) => self.fail(place, code),
-            None => {}
-        }
-    }
-
     /// A descriptor is ready for `events`: what waits for it tries.
     pub(super) fn serve(&self, place: u32, events: u32) {
         let Some(entry) = self.entries.at(place) else {
