@@ -112,6 +112,13 @@ impl World {
         self.dir.path().join(format!("file-{name}"))
     }
 
+    fn pair(&self, on: Link) -> &Pair {
+        match on {
+            Link::Unix => &self.unix,
+            Link::Tcp => &self.tcp,
+        }
+    }
+
     fn run<T: Debug, S>(&self, sender: S) -> String
     where
         S: SendSender + Sender<Value = T, Error = io::Error>,
@@ -131,10 +138,13 @@ impl World {
             Step::PipeWrite { .. } | Step::PipeRead { .. } => self.take_pipe(step),
             Step::Send { on, .. }
             | Step::Recv { on, .. }
-            | Step::RecvStopped { on }
-            | Step::Exchange { on, .. }
             | Step::Shutdown { on, .. }
             | Step::Poll { on, .. } => self.take_socket(step, on),
+            Step::RecvStopped { on } => self.take_exchange(step, self.pair(on), &[]),
+            Step::Exchange { len, on } => {
+                let bytes = self.bytes(len.into());
+                self.take_exchange(step, self.pair(on), &bytes)
+            }
             Step::AcceptConnect | Step::ConnectRefused | Step::Misuse { .. } => self.take_odd(step),
             Step::Metadata { .. }
             | Step::Rename { .. }
@@ -281,7 +291,7 @@ impl World {
 
     fn take_socket(&mut self, step: &Step, on: Link) -> String {
         let bytes = self.bytes(match *step {
-            Step::Send { len, .. } | Step::Exchange { len, .. } => len.into(),
+            Step::Send { len, .. } => len.into(),
             _ => 0,
         });
         let io = self.ctx.scheduler();
@@ -316,26 +326,6 @@ impl World {
                 pair.waiting -= usize::from(taken).min(pair.waiting);
                 told(received.map(|value| value.map(read)))
             }
-            Step::RecvStopped { .. } if pair.waiting == 0 => {
-                let stop = StopSource::new();
-                let recv = io
-                    .recv_exact(&pair.near, [0; 8])
-                    .with_stop_token(stop.token());
-                let soon = io.schedule().then(|()| stop.request_stop());
-                told(
-                    self.ctx
-                        .block_on(when_all((recv.stopped_as_optional(), soon))),
-                )
-            }
-            Step::Exchange { .. } if pair.waiting == 0 && !pair.ended => {
-                let recv = io.recv_exact(&pair.near, vec![0; bytes.len()]);
-                let send = io.send_all(&pair.far, &bytes[..]);
-                let both = when_all((recv, send));
-                told(
-                    self.ctx
-                        .block_on(both.then(|(received, sent)| received == sent)),
-                )
-            }
             Step::Shutdown { how, .. } => {
                 pair.ended |= how > 0;
                 let how = match how {
@@ -351,6 +341,34 @@ impl World {
                     _ => PollEvents::OUT,
                 };
                 told(self.ctx.block_on(io.poll(&pair.near, events)))
+            }
+            _ => "nothing".to_owned(),
+        }
+    }
+
+    /// Steps in which both ends take part, or nobody sends.
+    fn take_exchange(&self, step: &Step, pair: &Pair, bytes: &[u8]) -> String {
+        let io = self.ctx.scheduler();
+        match *step {
+            Step::RecvStopped { .. } if pair.waiting == 0 => {
+                let stop = StopSource::new();
+                let recv = io
+                    .recv_exact(&pair.near, [0; 8])
+                    .with_stop_token(stop.token());
+                let soon = io.schedule().then(|()| stop.request_stop());
+                told(
+                    self.ctx
+                        .block_on(when_all((recv.stopped_as_optional(), soon))),
+                )
+            }
+            Step::Exchange { .. } if pair.waiting == 0 && !pair.ended => {
+                let recv = io.recv_exact(&pair.near, vec![0; bytes.len()]);
+                let send = io.send_all(&pair.far, bytes);
+                let both = when_all((recv, send));
+                told(
+                    self.ctx
+                        .block_on(both.then(|(received, sent)| received == sent)),
+                )
             }
             _ => "nothing".to_owned(),
         }
