@@ -98,93 +98,107 @@ fn works(ctx: &IoContext) {
 #[ignore = "the body of tests that need a process of their own"]
 fn child() {
     match std::env::var("SENDIO_CHILD").as_deref() {
-        Ok("no ring") => {
-            let ctx = IoContext::new().expect("a context");
-            works(&ctx);
-            let report = ctx.backend_report();
-            assert_eq!(report.kind(), Some(Aio));
-            assert_eq!(report.refused()[0].kind(), Uring);
-            assert!(
-                report.to_string().contains("\n  uring cannot be used: "),
-                "{report}"
-            );
-            let error = IoContext::builder()
-                .backend(Uring)
-                .build()
-                .expect_err("forbidden");
-            let text = error.to_string();
-            assert!(text.starts_with("uring cannot be used: "), "{text}");
-            assert!(text.ends_with(", and it is named by the program"), "{text}");
-            assert!(matches!(
-                error.kind(),
-                ErrorKind::PermissionDenied | ErrorKind::Unsupported
-            ));
-        }
-        Ok("only a question") => {
-            let ctx = IoContext::new().expect("a context");
-            works(&ctx);
-            assert_eq!(ctx.backend_report().kind(), Some(Uring));
-        }
-        Ok("neither ring nor aio") => {
-            let ctx = IoContext::new().expect("a context");
-            works(&ctx);
-            let report = ctx.backend_report();
-            assert_eq!(report.kind(), Some(Epoll));
-            let refused: Vec<_> = report.refused().iter().map(|one| one.kind()).collect();
-            assert_eq!(refused, [Uring, Aio]);
-            assert!(
-                report
-                    .refused()
-                    .iter()
-                    .all(|one| one.raw_os_error() == Some(libc::ENOSYS))
-            );
-        }
-        Ok("nothing") => {
-            let error = IoContext::new().expect_err("nothing is left");
-            assert_eq!(error.kind(), ErrorKind::Unsupported);
-            let text = error.to_string();
-            for name in ["uring", "aio", "epoll"] {
-                assert!(text.contains(&format!("{name} cannot be used: ")), "{text}");
-            }
-        }
-        Ok("named ring") => {
-            let error = IoContext::new().expect_err("it is named, and forbidden");
-            assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-            assert!(
-                error
-                    .to_string()
-                    .ends_with(", and it is named by SENDIO_BACKEND"),
-                "{error}"
-            );
-            // The program's word counts more.
-            works(
-                &IoContext::builder()
-                    .backend(Epoll)
-                    .build()
-                    .expect("another one"),
-            );
-        }
-        Ok("named epoll") => {
-            let ctx = IoContext::<Auto>::new().expect("a context");
-            works(&ctx);
-            let report = ctx.backend_report();
-            assert_eq!((report.kind(), report.refused().len()), (Some(Epoll), 0));
-            assert!(
-                report
-                    .to_string()
-                    .starts_with("backend epoll, named by SENDIO_BACKEND")
-            );
-        }
-        Ok("named nonsense") => {
-            let error = IoContext::new().expect_err("no such backend");
-            assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            assert!(
-                error.to_string().contains("`kqueue` is no backend"),
-                "{error}"
-            );
-        }
+        Ok("no ring") => no_ring(),
+        Ok("only a question") => only_a_question(),
+        Ok("neither ring nor aio") => neither_ring_nor_aio(),
+        Ok("nothing") => nothing(),
+        Ok("named ring") => named_ring(),
+        Ok("named epoll") => named_epoll(),
+        Ok("named nonsense") => named_nonsense(),
         other => panic!("started by other tests only: {other:?}"),
     }
+}
+
+fn no_ring() {
+    let ctx = IoContext::new().expect("a context");
+    works(&ctx);
+    let report = ctx.backend_report();
+    assert_eq!(report.kind(), Some(Aio));
+    assert_eq!(report.refused()[0].kind(), Uring);
+    assert!(
+        report.to_string().contains("\n  uring cannot be used: "),
+        "{report}"
+    );
+    let error = IoContext::builder()
+        .backend(Uring)
+        .build()
+        .expect_err("forbidden");
+    let text = error.to_string();
+    assert!(text.starts_with("uring cannot be used: "), "{text}");
+    assert!(text.ends_with(", and it is named by the program"), "{text}");
+    assert!(matches!(
+        error.kind(),
+        ErrorKind::PermissionDenied | ErrorKind::Unsupported
+    ));
+}
+
+fn only_a_question() {
+    let ctx = IoContext::new().expect("a context");
+    works(&ctx);
+    assert_eq!(ctx.backend_report().kind(), Some(Uring));
+}
+
+fn neither_ring_nor_aio() {
+    let ctx = IoContext::new().expect("a context");
+    works(&ctx);
+    let report = ctx.backend_report();
+    assert_eq!(report.kind(), Some(Epoll));
+    let refused: Vec<_> = report.refused().iter().map(|one| one.kind()).collect();
+    assert_eq!(refused, [Uring, Aio]);
+    assert!(
+        report
+            .refused()
+            .iter()
+            .all(|one| one.raw_os_error() == Some(libc::ENOSYS))
+    );
+}
+
+fn nothing() {
+    let error = IoContext::new().expect_err("nothing is left");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    let text = error.to_string();
+    for name in ["uring", "aio", "epoll"] {
+        assert!(text.contains(&format!("{name} cannot be used: ")), "{text}");
+    }
+}
+
+fn named_ring() {
+    let error = IoContext::new().expect_err("it is named, and forbidden");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    assert!(
+        error
+            .to_string()
+            .ends_with(", and it is named by SENDIO_BACKEND"),
+        "{error}"
+    );
+    // The program's word counts more.
+    works(
+        &IoContext::builder()
+            .backend(Epoll)
+            .build()
+            .expect("another one"),
+    );
+}
+
+fn named_epoll() {
+    let ctx = IoContext::<Auto>::new().expect("a context");
+    works(&ctx);
+    let report = ctx.backend_report();
+    assert_eq!((report.kind(), report.refused().len()), (Some(Epoll), 0));
+    assert!(
+        report
+            .to_string()
+            .starts_with("backend epoll, named by SENDIO_BACKEND")
+    );
+}
+
+fn named_nonsense() {
+    let error = IoContext::new().expect_err("no such backend");
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(
+        error.to_string().contains("`kqueue` is no backend"),
+        "{error}"
+    );
 }
 
 #[test]
