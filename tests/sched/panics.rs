@@ -2,12 +2,14 @@
 //! Method: a panic at each place where the loop calls user code, beside operations that must complete
 //! all the same; the panic reaches the consumer of its own work and nobody else.
 
+use std::ops::ControlFlow::{Break, Continue};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use sendio::StopSource;
+use sendio::adaptor::{Next, Script, Scripted};
 use sendio::prelude::*;
 
 use crate::common::pipes::Pipe;
@@ -92,6 +94,65 @@ panics! {
             token.with_callback(|| panic!("callback"), || source.request_stop());
         });
     panic_in_as_fd_is_resumed: "as_fd", |io| io.fsync(PanicsAsFd);
+}
+
+/// A script that panics when it is shown its environment, before its child is connected.
+struct PanicsInEnter<S>(std::marker::PhantomData<S>);
+
+impl<S: Sender<Value = ()>> Script for PanicsInEnter<S> {
+    type First = S;
+    type Second = S;
+    type Value = ();
+    type Error = S::Error;
+
+    fn enter(&mut self, _: sendio::Env<'_>) {
+        panic!("enter")
+    }
+
+    fn begin(&mut self) -> Next<S, S, (), S::Error> {
+        unreachable!("its first sender is given")
+    }
+
+    fn after_first(&mut self, _: Outcome<(), S::Error>) -> Next<S, S, (), S::Error> {
+        unreachable!("its child is never started")
+    }
+
+    fn after_second(&mut self, _: Outcome<(), S::Error>) -> Next<S, S, (), S::Error> {
+        unreachable!("there is one child")
+    }
+}
+
+/// `first` in a script that never starts it, and what is told of the panic right around that.
+fn never_entered<S: Sender<Value = ()>>(
+    first: S,
+    told: &AtomicUsize,
+) -> impl Sender<Value = (), Error = S::Error> {
+    Scripted::new(first, PanicsInEnter(std::marker::PhantomData)).upon_panicked(|payload| {
+        assert_eq!(message_of(payload), "enter");
+        told.fetch_add(1, Ordering::Relaxed);
+    })
+}
+
+#[test]
+fn panic_in_enter_arrives_around_the_script_whoever_starts_it() {
+    let ctx = IoContext::new().expect("a ring");
+    let io = ctx.scheduler();
+    let told = AtomicUsize::new(0);
+    let first = || never_entered(io.schedule(), &told);
+    let timer = || never_entered(io.schedule_after(Duration::ZERO), &told);
+    assert_eq!(ctx.block_on(first()).expect("no error"), Some(()));
+    let second = io.schedule().let_value(|()| first());
+    assert_eq!(ctx.block_on(second).expect("no error"), Some(()));
+    let looping = repeat_with(2, |left: u32| {
+        first()
+            .let_value(move |()| timer())
+            .then(move |()| match left {
+                0 => Break(()),
+                _ => Continue(left - 1),
+            })
+    });
+    assert_eq!(ctx.block_on(looping).expect("no error"), Some(()));
+    assert_eq!(told.into_inner(), 1 + 1 + 3 * 2);
 }
 
 #[test]

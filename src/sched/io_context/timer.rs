@@ -442,6 +442,7 @@ const fn outcome(fired: bool) -> Outcome<(), io::Error> {
 
 impl<H: Io, R: Receiver<(), io::Error>> OperationState for TimerOp<H, R> {
     const SPENT: bool = true;
+    const ASIDE: bool = true;
 
     #[inline]
     unsafe fn start(this: *mut Self) {

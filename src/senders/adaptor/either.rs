@@ -73,6 +73,7 @@ pub struct EitherOp<A, B>(Either<A, B>);
 
 impl<A: OperationState, B: OperationState> OperationState for EitherOp<A, B> {
     const SPENT: bool = A::SPENT && B::SPENT;
+    const ASIDE: bool = A::ASIDE || B::ASIDE;
 
     #[inline]
     unsafe fn start(this: *mut Self) {

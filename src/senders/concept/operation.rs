@@ -20,6 +20,11 @@ pub trait OperationState {
     #[doc(hidden)]
     const SPENT: bool = false;
 
+    /// Whether [`start_aside`](Self::start_aside) may do it. A script around an operation that never does
+    /// starts it at once, and the compiler sees through that.
+    #[doc(hidden)]
+    const ASIDE: bool = false;
+
     /// Starts the work.
     ///
     /// It takes a raw pointer because completing may destroy the operation while `start` is still

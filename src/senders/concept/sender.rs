@@ -168,7 +168,9 @@ pub unsafe trait Sender: Sized {
     ///
     /// - `place` is good for writes, and nothing is there that has to be dropped.
     /// - The operation is started there next, by this thread, under the contract of
-    ///   [`OperationState::start`]. The receiver may be asked for its environment from now on.
+    ///   [`OperationState::start`]: with `start_aside`, and if that fails `start_after_all`; if the
+    ///   sender [`DEFERS`](Self::DEFERS), with `start` as well. The receiver may be asked for its
+    ///   environment from now on.
     #[doc(hidden)]
     #[inline(always)]
     unsafe fn connect_at<R: Receiver<Self::Value, Self::Error>>(

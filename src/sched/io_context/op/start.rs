@@ -23,6 +23,7 @@ use crate::senders::stop::RawToken;
 
 impl<H: Io, K: Kind, R: Receiver<K::Value, io::Error>> OperationState for IoOp<H, K, R> {
     const SPENT: bool = true;
+    const ASIDE: bool = true;
 
     #[inline]
     unsafe fn start(this: *mut Self) {

@@ -1,7 +1,7 @@
 //! How the operation of a script starts.
 //!
-//! A script that does not loop, with its first child given, can be started aside: it is, if its child
-//! can. In an operation that is made at its place (`make_at`), to be started next, that child is
+//! A script that does not loop, with its first child given, can be started aside if that child can
+//! (`ASIDE`). In an operation that is made at its place (`make_at`), to be started next, that child is
 //! connected at once, so that it is not moved again. When there is a panic before there is a child, it
 //! waits in `turn` for the long start.
 //!
@@ -27,13 +27,30 @@ use crate::senders::concept::sender::Sender;
 
 impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, R> {
     const SPENT: bool = true;
+    const ASIDE: bool = !M::LOOPS && FirstOp::<M, R>::ASIDE;
 
     #[inline]
     unsafe fn start(this: *mut Self) {
-        // SAFETY: the contract is the same.
+        // SAFETY: the operation is alive, in place for good, and not started: stage `Pending` or
+        //         `Idle`, script and receiver are whole, and no child exists (INV-SCR-2).
         unsafe {
-            if !Self::start_aside(this) {
-                Self::start_after_all(this);
+            let next = if (*this).stage == Stage::Pending {
+                let sender = Self::take_pending(this);
+                match Self::enter(this) {
+                    Ok(()) => Next::First(sender),
+                    Err(payload) => {
+                        Next::Complete(Outcome::Panicked(discard_into(payload, sender)))
+                    }
+                }
+            } else {
+                let entered = Self::enter(this);
+                let script = &raw mut (*this).script;
+                Self::caught(entered.and_then(|()| catch(move || (*script).begin())))
+            };
+            if M::LOOPS {
+                Self::run_on(this, next);
+            } else {
+                Self::step(this, next);
             }
         }
     }
@@ -43,7 +60,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
         // SAFETY: the operation is alive, in place for good, and not started. At `Pending` script and
         //         receiver are whole, and no child exists; at `First` the child is connected, unstarted.
         unsafe {
-            if M::LOOPS {
+            if !Self::ASIDE {
                 return false;
             }
             if (*this).stage == Stage::Pending {
@@ -73,15 +90,15 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> OperationState for ScriptOp<M, 
                     (*this).stage = Stage::Idle;
                     Self::complete(this, Outcome::Panicked(*payload));
                 }
-                _ => Self::start_anew(this),
+                _ => Self::start(this),
             }
         }
     }
 }
 
 impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
-    /// Makes an operation that is started next, in place: with its first child connected, if the script
-    /// does not loop.
+    /// Makes an operation that is started next, in place: with its first child connected, if it can be
+    /// started aside.
     ///
     /// # Safety
     ///
@@ -91,7 +108,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
         // SAFETY: good for writes, and in place for good (contract); each field but the storage is
         //         written before it is used.
         unsafe {
-            if M::LOOPS {
+            if !Self::ASIDE {
                 return this.write(Self::new(script, first, receiver));
             }
             (&raw mut (*this).script).write(ManuallyDrop::new(script));
@@ -107,7 +124,7 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
     ///
     /// # Safety
     ///
-    /// - `this` is being started, and no child exists; a script that does not loop.
+    /// - `this` is being started, and no child exists; it can be started aside.
     #[inline(always)]
     unsafe fn enter_first(this: *mut Self, sender: M::First) {
         // SAFETY: the child is made at its final address, as in `connect_first`, and started next.
@@ -120,37 +137,6 @@ impl<M: Script, R: Receiver<M::Value, M::Error>> ScriptOp<M, R> {
             match connected {
                 Ok(()) => (*this).stage = Stage::First,
                 Err(payload) => Self::fail(this, payload),
-            }
-        }
-    }
-
-    /// Starts from the first step on: a script that loops, or makes its first sender itself.
-    ///
-    /// # Safety
-    ///
-    /// - As for [`OperationState::start`]; at stage `Pending` or `Idle`.
-    #[inline(always)]
-    unsafe fn start_anew(this: *mut Self) {
-        // SAFETY: the operation is alive, in place for good, and not started: script and receiver are
-        //         whole, and no child exists (INV-SCR-2).
-        unsafe {
-            let next = if (*this).stage == Stage::Pending {
-                let sender = Self::take_pending(this);
-                match Self::enter(this) {
-                    Ok(()) => Next::First(sender),
-                    Err(payload) => {
-                        Next::Complete(Outcome::Panicked(discard_into(payload, sender)))
-                    }
-                }
-            } else {
-                let entered = Self::enter(this);
-                let script = &raw mut (*this).script;
-                Self::caught(entered.and_then(|()| catch(move || (*script).begin())))
-            };
-            if M::LOOPS {
-                Self::run_on(this, next);
-            } else {
-                Self::step(this, next);
             }
         }
     }
