@@ -160,8 +160,11 @@ unsafe fn transfer_now(slot: &SlotCore, transfer: Transfer) -> Attempt {
         let result = unsafe { try_call(transfer, done) };
         match result {
             Ok(count) => {
+                // Of a file what is in the page cache comes first, and the rest has to follow, as on a ring.
                 // SAFETY: a part was transferred.
-                let more = count > 0 && positional && unsafe { transfer.has_more(done + count) };
+                let more = count > 0
+                    && unsafe { transfer.has_more(done + count) }
+                    && (positional || is_file(fd));
                 if !more {
                     return ended(done, Ok(count));
                 }

@@ -34,7 +34,8 @@ use crate::senders::concept::outcome::Outcome;
 pub struct PollEvents(u32);
 
 impl PollEvents {
-    /// Nothing but what is always reported: [`ERR`](Self::ERR) and [`HUP`](Self::HUP).
+    /// Nothing but what is always reported: [`ERR`](Self::ERR), [`HUP`](Self::HUP) and
+    /// [`RDHUP`](Self::RDHUP).
     pub const NONE: Self = Self(0);
     /// There is something to read, a connection to accept, or the end.
     #[doc(alias = "POLLIN")]
@@ -45,7 +46,7 @@ impl PollEvents {
     /// There is urgent data.
     #[doc(alias = "POLLPRI")]
     pub const PRI: Self = Self::of(libc::POLLPRI);
-    /// The peer sends no more.
+    /// The peer sends no more. Always reported, as a ring does.
     #[doc(alias = "POLLRDHUP")]
     pub const RDHUP: Self = Self::of(libc::POLLRDHUP);
     /// There is an error, or nobody reads any more. Always reported.
@@ -126,7 +127,7 @@ unsafe impl<F: AsFd> Kind for Poll<F> {
     fn request(&mut self) -> Request {
         Request::Poll {
             fd: self.target.fd(),
-            events: self.events.bits(),
+            events: self.events.bits() | PollEvents::RDHUP.0,
         }
     }
 

@@ -389,7 +389,7 @@ impl World {
             Step::Misuse { which } => match which {
                 0 => self.run(io.recv(&self.pipe.0, [0; 4]).then(read)),
                 1 => self.run(io.write_some(&self.pipe.0, "x").then(|(n, _)| n)),
-                2 => self.run(io.read_at(&self.pipe.0, [0; 4], 0).then(read)),
+                2 => self.run(io.fdatasync(&self.unix.near)),
                 3 => self.run(io.accept(&self.unix.near).then(|_| "accepted")),
                 4 => self.run(io.fsync(&self.pipe.1)),
                 _ => self.run(io.ftruncate(&self.unix.near, 0)),
