@@ -7,6 +7,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::UdpSocket;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use sendio::prelude::*;
@@ -382,9 +383,14 @@ fn recv_raced_by_stop_loses_no_byte() {
     let (left, right) = unix_pair();
     const BYTES: usize = 2000;
     let (mut delivered, mut stopped) = (0, 0);
+    let seen = AtomicUsize::new(0);
     thread::scope(|threads| {
         threads.spawn(|| {
-            for _ in 0..BYTES {
+            for sent in 0..BYTES {
+                // Now and then there is nothing to receive, so that the stop has a chance.
+                while sent % 16 == 0 && seen.load(Ordering::Acquire) < sent {
+                    thread::yield_now();
+                }
                 (&right).write_all(b"x").expect("write");
                 thread::yield_now();
             }
@@ -398,6 +404,7 @@ fn recv_raced_by_stop_loses_no_byte() {
             let (received, _) = ctx.block_on(both).expect("no error").expect("not stopped");
             delivered += received.map_or(0, |(n, _)| n);
             stopped += usize::from(received.is_none());
+            seen.store(delivered, Ordering::Release);
         }
     });
     assert_eq!(delivered, BYTES);

@@ -50,6 +50,12 @@ fn make(ctx: &Ctx, call: Call) -> Option<i32> {
             code(ctx.block_on(io.splice(&reader, &file(), 1)))
         }
         Call::Socket => code(ctx.block_on(io.socket(Domain::Inet, SocketKind::STREAM, 0))),
+        Call::Bind | Call::Listen => {
+            let made = ctx.block_on(io.socket(Domain::Inet, SocketKind::STREAM, 0));
+            let socket = made.expect("no error").expect("not stopped");
+            let bound = ctx.block_on(io.bind(&socket, (Ipv4Addr::LOCALHOST, 0)));
+            code(bound).or_else(|| code(ctx.block_on(io.listen(&socket, 1))))
+        }
         Call::Connect | Call::Accept => {
             let listener = super::support::listener(ctx);
             let at = listener.local_endpoint().expect("an address");
