@@ -25,7 +25,7 @@ pub(crate) struct Nest {
 
 impl Nest {
     /// Watches these descriptors, which stay open as long.
-    pub(crate) fn new(watched: &[BorrowedFd<'_>]) -> io::Result<Self> {
+    pub(crate) fn new<'a>(watched: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
         let event = eventfd()?;
         // SAFETY: no memory is passed; the descriptors are new and ours.
         let (epoll, timer) = unsafe {
@@ -37,8 +37,11 @@ impl Nest {
                 ))?,
             )
         };
-        for fd in [event.as_fd(), timer.as_fd()].iter().chain(watched) {
-            watch(epoll.as_fd(), *fd)?;
+        for fd in [event.as_fd(), timer.as_fd()] {
+            watch(epoll.as_fd(), fd)?;
+        }
+        for fd in watched {
+            watch(epoll.as_fd(), fd)?;
         }
         Ok(Self {
             epoll,

@@ -291,7 +291,7 @@ impl<S: Source> Readiness<S> {
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         let nest = self
             .nest
-            .get_or_init(|| Nest::new(&[self.source.pollable().ok()?]).ok());
+            .get_or_init(|| Nest::new(self.source.pollable().into_iter().flatten()).ok());
         match nest {
             Some(nest) => nest.as_fd(),
             None => self.event.as_fd(),

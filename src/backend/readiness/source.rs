@@ -180,14 +180,14 @@ pub(crate) unsafe trait Source: Sized + 'static {
         false
     }
 
-    /// A descriptor that is readable when `enter` has something to report, the wake-ups included. Asked
-    /// for at most once; what is watched or taken before counts too.
+    /// Descriptors of which one is readable when `enter` has something to report, the wake-ups included.
+    /// What is watched or taken before counts too.
     ///
-    /// # Errors
-    /// The kernel's.
-    fn pollable(&self) -> io::Result<BorrowedFd<'_>>;
+    /// They are watched side by side, because the kernel allows few epoll sets within each other, and
+    /// loops within loops need them.
+    fn pollable(&self) -> [Option<BorrowedFd<'_>>; 2];
 
-    /// Takes back what made the descriptor readable, after an `enter`. What comes later, or is still
+    /// Takes back what made one of these readable, after an `enter`. What comes later, or is still
     /// there, makes it readable again.
     fn quiet(&self) {}
 

@@ -297,7 +297,7 @@ impl NestedBackend for Sim {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let nest = self
             .nest
-            .get_or_init(|| Nest::new(&[self.event.as_fd()]).ok());
+            .get_or_init(|| Nest::new([self.event.as_fd()]).ok());
         nest.as_ref().map_or(self.event.as_fd(), Nest::as_fd)
     }
 

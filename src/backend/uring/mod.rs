@@ -430,7 +430,7 @@ unsafe impl Backend for Uring {
 impl NestedBackend for Uring {
     fn as_fd(&self) -> BorrowedFd<'_> {
         let nest = self.nest.get_or_init(|| {
-            let nest = Nest::new(&[self.event.as_fd()]).ok()?;
+            let nest = Nest::new([self.event.as_fd()]).ok()?;
             // The ring's own descriptor does not wake a sleeper when completions are deferred to the
             // ring's thread (`DEFER_TASKRUN`): it is readable then, but nobody is told. A registered
             // eventfd is told, since Linux 6.1.
