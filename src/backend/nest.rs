@@ -8,6 +8,7 @@
 
 #![expect(unsafe_code, reason = "epoll, timerfd and eventfd calls")]
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Duration;
@@ -23,9 +24,20 @@ pub(crate) struct Nest {
     timer: OwnedFd,
 }
 
+/// What is in `place`, or is made now; if that fails, the next call tries again.
+pub(crate) fn get_or_make(
+    place: &OnceCell<Nest>,
+    make: impl FnOnce() -> io::Result<Nest>,
+) -> Option<&Nest> {
+    if place.get().is_none() {
+        let _ = place.set(make().ok()?);
+    }
+    place.get()
+}
+
 impl Nest {
     /// Watches these descriptors, which stay open as long.
-    pub(crate) fn new(watched: &[BorrowedFd<'_>]) -> io::Result<Self> {
+    pub(crate) fn new<'a>(watched: impl IntoIterator<Item = BorrowedFd<'a>>) -> io::Result<Self> {
         let event = eventfd()?;
         // SAFETY: no memory is passed; the descriptors are new and ours.
         let (epoll, timer) = unsafe {
@@ -37,8 +49,11 @@ impl Nest {
                 ))?,
             )
         };
-        for fd in [event.as_fd(), timer.as_fd()].iter().chain(watched) {
-            watch(epoll.as_fd(), *fd)?;
+        for fd in [event.as_fd(), timer.as_fd()] {
+            watch(epoll.as_fd(), fd)?;
+        }
+        for fd in watched {
+            watch(epoll.as_fd(), fd)?;
         }
         Ok(Self {
             epoll,

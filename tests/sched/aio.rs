@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use sendio::backends::Aio;
 use sendio::prelude::*;
-use sendio::{BackendKind, Env, IoContextBuilder, StopSource};
+use sendio::{BackendKind, Env, IoContextBuilder, PollEvents, StopSource};
 
 use crate::common::fds::assert_fds_flat;
 use crate::common::files::{assert_pattern, pattern, pattern_file, temp_dir};
@@ -554,4 +554,36 @@ fn aio_many_contexts_leave_nothing_behind() {
             assert!(report.to_string().contains("256 places"), "{report}");
         }
     });
+}
+
+// ---- in other loops --------------------------------------------------------------------------
+
+#[test]
+fn aio_loop_in_a_loop_in_a_loop_wakes_the_outermost() {
+    let (inner, outer) = (context(), context());
+    let (mut here, there) = UnixStream::pair().expect("a pair");
+    let (read, told) = (Probe::new(), Probe::new());
+    let below = connect_and_start(inner.scheduler().recv(&there, [0; 1]), read.receiver());
+    let watched = inner.as_fd();
+    inner.run_some().expect("idle");
+    let poll = outer.scheduler().poll(watched, PollEvents::IN);
+    let above = connect_and_start(poll, told.receiver());
+    outer.run_some().expect("idle");
+    let mut poll = libc::pollfd {
+        fd: outer.as_fd().as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    outer.run_some().expect("idle");
+    here.write_all(b"x").expect("write");
+    // SAFETY: one pollfd.
+    assert_eq!(unsafe { libc::poll(&raw mut poll, 1, 10_000) }, 1);
+    wait_until(soon(), "the outer loop is told of the inner one", || {
+        outer.run_some().expect("idle");
+        told.count() == 1
+    });
+    assert!(told.expect_value().contains(PollEvents::IN));
+    inner.run_until_empty();
+    assert_eq!(read.expect_value(), (1, *b"x"));
+    drop((below, above));
 }

@@ -704,3 +704,34 @@ fn epoll_reports_itself_and_refuses_what_needs_a_ring() {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }
+
+// ---- large transfers -------------------------------------------------------------------------
+
+#[test]
+fn epoll_list_of_more_than_a_request_transfers_is_a_part() {
+    let ctx = context();
+    let null = File::options().write(true).open("/dev/null").expect("open");
+    let piece: &'static [u8] = vec![0; 8 << 20].leak();
+    for pieces in [300, 1000] {
+        let write = ctx.scheduler().writev_at(&null, vec![piece; pieces], 0);
+        let (written, _) = ctx.block_on(write).expect("no error").expect("not stopped");
+        assert_eq!(written, 0x7fff_f000, "of {pieces} pieces, as of one call");
+    }
+}
+
+#[test]
+fn epoll_pipe_of_packets_has_no_positions() {
+    let ctx = context();
+    let io = ctx.scheduler();
+    let pipe = Pipe::new();
+    for fd in [pipe.reader.as_raw_fd(), pipe.writer.as_raw_fd()] {
+        // SAFETY: no memory is passed.
+        assert_eq!(unsafe { libc::fcntl(fd, libc::F_SETFL, libc::O_DIRECT) }, 0);
+    }
+    let write = io.write_at(&pipe.writer, vec![7; 512], 0);
+    let (written, _) = ctx.block_on(write).expect("no error").expect("not stopped");
+    assert_eq!(written, 512);
+    let read = io.read_at(&pipe.reader, vec![0; 512], 0);
+    let (count, bytes) = ctx.block_on(read).expect("no error").expect("not stopped");
+    assert_eq!((count, &bytes[..]), (512, &[7; 512][..]));
+}

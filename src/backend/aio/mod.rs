@@ -66,7 +66,7 @@ pub(crate) mod iocb;
 pub(crate) mod queue;
 pub(crate) mod ring;
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -80,7 +80,6 @@ use self::queue::{Entry, Queue};
 use super::Wait;
 use super::epoll::EpollSet;
 use super::event;
-use super::nest::Nest;
 use super::options::Options;
 use super::readiness::readiness_backend;
 use super::readiness::slot::ReadySlot;
@@ -121,7 +120,6 @@ struct Inner {
     broken: Cell<Option<i32>>,
     /// Signalled by the kernel for each event.
     signal: OwnedFd,
-    nest: OnceCell<Nest>,
 }
 
 /// The descriptor of a transfer at a given position.
@@ -301,7 +299,7 @@ unsafe impl Source for AioContext {
         let signal = event::eventfd()?;
         context.round_trip(signal.as_raw_fd())?;
         let epoll = EpollSet::new(options, wake)?;
-        let mut poll = Iocb::poll(epoll.pollable()?.as_raw_fd(), POLLIN, POLL);
+        let mut poll = Iocb::poll(epoll.as_fd().as_raw_fd(), POLLIN, POLL);
         poll.set_event_fd(signal.as_raw_fd());
         let inner = Box::new(Inner {
             queue: Queue::new(context.places()),
@@ -313,7 +311,6 @@ unsafe impl Source for AioContext {
             polled: Cell::new(false),
             broken: Cell::new(None),
             signal,
-            nest: OnceCell::new(),
         });
         // SAFETY: it stays in the box.
         unsafe { inner.queue.init() };
@@ -391,16 +388,11 @@ unsafe impl Source for AioContext {
         self.inner.queue.count() > 0 && self.inner.context.has_events()
     }
 
-    fn pollable(&self) -> io::Result<BorrowedFd<'_>> {
-        let inner = &*self.inner;
-        if inner.nest.get().is_none() {
-            let nest = Nest::new(&[inner.epoll.pollable()?, inner.signal.as_fd()])?;
-            let _ = inner.nest.set(nest);
-        }
-        match inner.nest.get() {
-            Some(nest) => Ok(nest.as_fd()),
-            None => Err(io::Error::from_raw_os_error(libc::EINVAL)),
-        }
+    fn pollable(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [
+            Some(self.inner.epoll.as_fd()),
+            Some(self.inner.signal.as_fd()),
+        ]
     }
 
     fn quiet(&self) {

@@ -160,6 +160,12 @@ fn millis(time: Duration) -> i32 {
     i32::try_from(time.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
 }
 
+impl AsFd for EpollSet {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.set.as_fd()
+    }
+}
+
 // SAFETY: no request is taken, and the sink is called in `enter` only.
 unsafe impl Source for EpollSet {
     type Part = ();
@@ -231,8 +237,8 @@ unsafe impl Source for EpollSet {
         Ok(())
     }
 
-    fn pollable(&self) -> io::Result<BorrowedFd<'_>> {
-        Ok(self.set.as_fd())
+    fn pollable(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [Some(self.set.as_fd()), None]
     }
 
     fn calls(&self) -> u64 {

@@ -151,7 +151,8 @@ pub(super) fn write_flags() -> i32 {
 unsafe fn transfer_now(slot: &SlotCore, transfer: Transfer) -> Attempt {
     let (fd, positional) = (transfer.fd, transfer.is_positional());
     // To wait for a device is no waiting for the kernel: direct I/O blocks although told not to.
-    if transfer.may_be_direct() && is_direct(fd) && (positional || is_file(fd)) {
+    // A pipe that is direct has packets.
+    if transfer.may_be_direct() && is_direct(fd) && is_file(fd) {
         return Attempt::Pool;
     }
     loop {

@@ -12,7 +12,7 @@ use std::os::fd::RawFd;
 use std::ptr;
 
 use super::entries::{POLLERR, POLLHUP};
-use crate::backend::request::{CURRENT_POSITION, Request};
+use crate::backend::request::{CURRENT_POSITION, Request, TRANSFER_MAX};
 
 /// The result of a call: what it returned, unless that is less than zero.
 pub(super) fn checked(result: impl TryInto<u32>) -> io::Result<u32> {
@@ -128,7 +128,8 @@ impl Pieces {
         }
     }
 
-    /// How many bytes they are.
+    /// How many bytes of them one request transfers: [`TRANSFER_MAX`] at most, as of one call, however many
+    /// calls it takes. So counts fit a result.
     ///
     /// # Safety
     ///
@@ -136,9 +137,10 @@ impl Pieces {
     pub(super) unsafe fn len(&self) -> u64 {
         // SAFETY: the contract is the same.
         let pieces = unsafe { self.as_slice() };
-        pieces.iter().fold(0, |sum: u64, piece| {
+        let len = pieces.iter().fold(0, |sum: u64, piece| {
             sum.saturating_add(piece.iov_len as u64)
-        })
+        });
+        len.min(TRANSFER_MAX.into())
     }
 
     /// # Safety
@@ -154,7 +156,7 @@ impl Pieces {
     }
 
     /// Calls `call` with what is left after `done` bytes: all of it if nothing is done, otherwise as many
-    /// pieces as fit a window.
+    /// pieces as fit a window, and no more than is left of [`TRANSFER_MAX`].
     ///
     /// # Safety
     ///
@@ -175,19 +177,22 @@ impl Pieces {
             iov_len: 0,
         }; WINDOW];
         let (mut skip, mut count) = (done as usize, 0);
+        let mut left = TRANSFER_MAX.saturating_sub(done) as usize;
         // SAFETY: the contract is the same.
         for piece in unsafe { self.as_slice() } {
             if skip >= piece.iov_len {
                 skip -= piece.iov_len;
                 continue;
             }
+            let iov_len = (piece.iov_len - skip).min(left);
             window[count] = libc::iovec {
                 iov_base: piece.iov_base.wrapping_byte_add(skip),
-                iov_len: piece.iov_len - skip,
+                iov_len,
             };
             skip = 0;
+            left -= iov_len;
             count += 1;
-            if count == WINDOW {
+            if count == WINDOW || left == 0 {
                 break;
             }
         }
@@ -367,6 +372,27 @@ mod tests {
         assert_eq!(counts, [100, WINDOW]);
         // SAFETY: it was leaked above.
         drop(unsafe { Box::from_raw(byte) });
+    }
+
+    #[test]
+    fn pieces_end_where_a_request_does() {
+        let one = libc::iovec {
+            iov_base: ptr::null_mut(),
+            iov_len: 1 << 30,
+        };
+        let list = [one; 5];
+        let pieces = Pieces::list(list.as_ptr(), list.len());
+        // SAFETY: the list is good; its pieces are not looked at.
+        unsafe {
+            assert_eq!(pieces.len(), TRANSFER_MAX.into());
+            for done in [1, 1 << 30, TRANSFER_MAX - 7] {
+                pieces.after(done, |left, count| {
+                    let left = std::slice::from_raw_parts(left, count);
+                    let len: usize = left.iter().map(|piece| piece.iov_len).sum();
+                    assert_eq!(len, (TRANSFER_MAX - done) as usize);
+                });
+            }
+        }
     }
 
     #[test]

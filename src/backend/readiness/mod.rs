@@ -78,7 +78,7 @@ use std::ptr::NonNull;
 use std::time::Duration;
 
 use super::event::{EventFd, EventWaker};
-use super::nest::Nest;
+use super::nest::{self, Nest};
 use super::options::Options;
 use super::report::BackendReport;
 use super::request::Request;
@@ -110,7 +110,7 @@ pub(crate) struct Readiness<S: Source> {
     /// The inbox was told that we sleep, because another loop waits for us.
     asleep: Cell<bool>,
     submitted: Cell<u64>,
-    nest: OnceCell<Option<Nest>>,
+    nest: OnceCell<Nest>,
 }
 
 impl<S: Source> Readiness<S> {
@@ -289,18 +289,14 @@ impl<S: Source> Readiness<S> {
 
     /// As [`NestedBackend::as_fd`](super::NestedBackend::as_fd).
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
-        let nest = self
-            .nest
-            .get_or_init(|| Nest::new(&[self.source.pollable().ok()?]).ok());
-        match nest {
-            Some(nest) => nest.as_fd(),
-            None => self.event.as_fd(),
-        }
+        let pollable = || self.source.pollable().into_iter().flatten();
+        let nest = nest::get_or_make(&self.nest, || Nest::new(pollable()));
+        nest.map_or(self.event.as_fd(), Nest::as_fd)
     }
 
     /// As [`NestedBackend::quiet`](super::NestedBackend::quiet).
     pub(crate) fn quiet(&self) {
-        if let Some(Some(nest)) = self.nest.get() {
+        if let Some(nest) = self.nest.get() {
             nest.quiet();
             self.event.take();
             self.source.quiet();
@@ -309,7 +305,7 @@ impl<S: Source> Readiness<S> {
 
     /// As [`NestedBackend::alert`](super::NestedBackend::alert).
     pub(crate) fn alert(&self, left: Option<Duration>) {
-        let Some(Some(nest)) = self.nest.get() else {
+        let Some(nest) = self.nest.get() else {
             return;
         };
         if self.jobs.get() > 0 && !self.asleep.get() && self.home.inbox.prepare_sleep(true) {

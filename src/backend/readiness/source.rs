@@ -120,9 +120,6 @@ pub(crate) unsafe trait Source: Sized + 'static {
     /// Watches `fd` for any of `events`, and for errors and hang-ups, once, in place of what was watched
     /// under this key. What is ready already is reported too, by the next `enter`.
     ///
-    /// A source that submits in batches may only take note here: then the descriptor is asked in the
-    /// next `enter`, and an error reported by [`Sink::failed`].
-    ///
     /// `watch` is the same from the first call for a key until the key is not used any more: after
     /// [`unwatch`](Source::unwatch), or when a report has come and nothing waits. The number `fd` may be
     /// that of another file at the next key.
@@ -180,14 +177,14 @@ pub(crate) unsafe trait Source: Sized + 'static {
         false
     }
 
-    /// A descriptor that is readable when `enter` has something to report, the wake-ups included. Asked
-    /// for at most once; what is watched or taken before counts too.
+    /// Descriptors of which one is readable when `enter` has something to report, the wake-ups included.
+    /// What is watched or taken before counts too.
     ///
-    /// # Errors
-    /// The kernel's.
-    fn pollable(&self) -> io::Result<BorrowedFd<'_>>;
+    /// They are watched side by side, because the kernel allows few epoll sets within each other, and
+    /// loops within loops need them.
+    fn pollable(&self) -> [Option<BorrowedFd<'_>>; 2];
 
-    /// Takes back what made the descriptor readable, after an `enter`. What comes later, or is still
+    /// Takes back what made one of these readable, after an `enter`. What comes later, or is still
     /// there, makes it readable again.
     fn quiet(&self) {}
 

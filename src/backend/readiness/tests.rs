@@ -80,8 +80,8 @@ unsafe impl Source for Told {
         Ok(())
     }
 
-    fn pollable(&self) -> io::Result<BorrowedFd<'_>> {
-        Err(io::Error::from_raw_os_error(libc::ENOSYS))
+    fn pollable(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [None, None]
     }
 
     fn calls(&self) -> u64 {

@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use super::clock::VirtualClock;
 use super::event::{EventFd, EventWaker};
-use super::nest::Nest;
+use super::nest::{self, Nest};
 use super::options::Options;
 use super::report::{BackendKind, BackendReport};
 use super::request::Request;
@@ -90,7 +90,7 @@ pub struct Sim {
     event: EventFd,
     enters: std::cell::Cell<u64>,
     seed: u64,
-    nest: OnceCell<Option<Nest>>,
+    nest: OnceCell<Nest>,
 }
 
 impl Sim {
@@ -295,21 +295,19 @@ unsafe impl Backend for Sim {
 
 impl NestedBackend for Sim {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let nest = self
-            .nest
-            .get_or_init(|| Nest::new(&[self.event.as_fd()]).ok());
-        nest.as_ref().map_or(self.event.as_fd(), Nest::as_fd)
+        let nest = nest::get_or_make(&self.nest, || Nest::new([self.event.as_fd()]));
+        nest.map_or(self.event.as_fd(), Nest::as_fd)
     }
 
     fn quiet(&self) {
-        if let Some(Some(nest)) = self.nest.get() {
+        if let Some(nest) = self.nest.get() {
             nest.quiet();
             self.event.take();
         }
     }
 
     fn alert(&self, left: Option<Duration>) {
-        let Some(Some(nest)) = self.nest.get() else {
+        let Some(nest) = self.nest.get() else {
             return;
         };
         if left == Some(Duration::ZERO) || self.is_ready() {

@@ -60,7 +60,7 @@ use io_uring::{
 };
 
 use super::event::{EventFd, EventWaker};
-use super::nest::Nest;
+use super::nest::{self, Nest};
 use super::options::Options;
 use super::report::{BackendKind, BackendReport};
 use super::request::Request;
@@ -97,8 +97,8 @@ pub struct Uring {
     /// See [`setup::write_flags`].
     write_flags: i32,
     counters: Cell<Counters>,
-    /// What another loop waits for, once it has asked; `None` if the kernel gave us nothing.
-    nest: OnceCell<Option<Nest>>,
+    /// What another loop waits for, once it has asked.
+    nest: OnceCell<Nest>,
 }
 
 struct Queues {
@@ -429,14 +429,14 @@ unsafe impl Backend for Uring {
 
 impl NestedBackend for Uring {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        let nest = self.nest.get_or_init(|| {
-            let nest = Nest::new(&[self.event.as_fd()]).ok()?;
+        let nest = nest::get_or_make(&self.nest, || {
+            let nest = Nest::new([self.event.as_fd()])?;
             // The ring's own descriptor does not wake a sleeper when completions are deferred to the
             // ring's thread (`DEFER_TASKRUN`): it is readable then, but nobody is told. A registered
             // eventfd is told, since Linux 6.1.
             let event = nest.event().as_raw_fd();
-            self.submitter.register_eventfd(event).ok()?;
-            Some(nest)
+            self.submitter.register_eventfd(event)?;
+            Ok(nest)
         });
         if let Some(nest) = nest {
             return nest.as_fd();
@@ -446,14 +446,14 @@ impl NestedBackend for Uring {
     }
 
     fn quiet(&self) {
-        if let Some(Some(nest)) = self.nest.get() {
+        if let Some(nest) = self.nest.get() {
             nest.quiet();
             self.event.take();
         }
     }
 
     fn alert(&self, left: Option<Duration>) {
-        let Some(Some(nest)) = self.nest.get() else {
+        let Some(nest) = self.nest.get() else {
             return;
         };
         if left == Some(Duration::ZERO) || self.is_ready() {
