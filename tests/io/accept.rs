@@ -235,7 +235,9 @@ where
         threads.spawn(move || {
             for number in 0..connections {
                 wait_until(soon(), "there is demand", || {
-                    number < accepted.load(Ordering::Relaxed) + 32
+                    // Now and then nobody waits, so that the stop has a chance.
+                    let ahead = if number % 16 == 0 { 1 } else { 32 };
+                    number < accepted.load(Ordering::Relaxed) + ahead
                 });
                 client();
             }
