@@ -428,6 +428,8 @@ pub mod factory {
 /// The documents of the repository; their examples are tests.
 #[cfg(any(doc, doctest))]
 pub mod _documentation {
+    #[doc = include_str!("../docs/aio.md")]
+    pub mod aio {}
     #[doc = include_str!("../docs/ARCHITECTURE.md")]
     pub mod architecture {}
     #[doc = include_str!("../docs/CANCELLATION.md")]

@@ -9,7 +9,7 @@ use sendio::{BackendKind, IoContext};
 /// Which backend, and whether to tell.
 #[derive(clap::Args)]
 pub(crate) struct BackendArgs {
-    /// What I/O runs on: uring, aio, epoll or sim; without this what SENDIO_BACKEND says, or the best
+    /// What I/O runs on: uring, aio, epoll, or sim if it is built with that; without this what SENDIO_BACKEND says, or the best
     /// that works
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendKind>,

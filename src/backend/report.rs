@@ -21,7 +21,7 @@ use std::str::FromStr;
 pub enum BackendKind {
     /// io_uring.
     Uring,
-    /// Linux AIO for files opened with `O_DIRECT`, and its polls for the rest.
+    /// Linux AIO for files opened with `O_DIRECT`, readiness and threads for the rest.
     Aio,
     /// epoll and calls that do not block, with threads for files.
     Epoll,

@@ -81,7 +81,7 @@ use crate::util::node::Node;
 /// ```
 ///
 /// # Dropping
-/// Whatever is still in flight is cancelled and waited for, then the ring is closed: nothing is
+/// Whatever is still in flight is cancelled and waited for, then the backend is closed: nothing is
 /// freed under the kernel.
 ///
 /// # Examples
@@ -124,12 +124,14 @@ impl From<AlreadyRunning> for io::Error {
 }
 
 impl IoContext {
-    /// A context on the calling thread, with default options.
+    /// A context on the calling thread, with default options: on io_uring, or where that may not be used
+    /// on AIO or epoll; `SENDIO_BACKEND` in the environment names another choice. What it is says
+    /// [`backend_report`](IoContext::backend_report).
     ///
     /// # Errors
-    /// What the kernel says if it does not give us a ring: `EPERM` or `ENOSYS` where io_uring is
-    /// forbidden, `EMFILE` without a free descriptor, `ENOMEM` when the limit on locked memory is
-    /// reached.
+    /// `EMFILE` or `ENFILE` without a free descriptor. If a backend was named: why that one cannot be used,
+    /// or `InvalidInput` if there is none of this name. `Unsupported` if none can be used, with a reason
+    /// for each.
     pub fn new() -> io::Result<Self> {
         Self::builder().build()
     }

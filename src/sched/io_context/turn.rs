@@ -50,7 +50,9 @@ impl<B: Backend> Core<B> {
 
     fn turn_bounded(&self, sleep_max: Option<u64>, stop_seen: bool) -> usize {
         debug_assert!(self.is_home(), "the loop's thread turns the loop");
-        let guard = AbortGuard::new("a panic left a completion function and reached the loop");
+        let guard = AbortGuard::new(
+            "a panic left a completion function or the backend, and reached the loop",
+        );
         self.set_turning(true);
         if self.nested_asleep.replace(false) && self.inbox.end_sleep() {
             self.wakes_owed.set(self.wakes_owed.get() + 1);
@@ -102,10 +104,10 @@ impl<B: Backend> Core<B> {
     }
 
     pub(super) fn enter(&self, wait: Wait) {
-        if self.backend.enter(wait).is_err() {
-            // Every error that can pass is handled by the backend; the rest means that the ring
-            // is not ours any more, while the kernel may still write to operations.
-            abort("the kernel refused to run the I/O loop");
+        if let Err(error) = self.backend.enter(wait) {
+            // Every error that can pass is handled by the backend; the rest means that the kernel does
+            // not run it any more, while it may still write to operations.
+            abort(&format!("the backend cannot run the I/O loop: {error}"));
         }
     }
 
