@@ -45,7 +45,11 @@ use super::{Backend, Counters, NestedBackend, Wait};
 /// # Examples
 ///
 /// ```
+/// use sendio::backends::Auto;
 /// use sendio::{BackendKind, IoContext};
+///
+/// let ctx = IoContext::<Auto>::new()?;
+/// println!("{}", ctx.backend_report());
 ///
 /// let ctx = IoContext::builder().backend(BackendKind::Epoll).build()?;
 /// assert_eq!(ctx.backend_report().kind(), Some(BackendKind::Epoll));

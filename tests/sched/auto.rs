@@ -181,7 +181,10 @@ fn named_ring() {
 }
 
 fn named_epoll() {
-    let ctx = IoContext::<Auto>::new().expect("a context");
+    let ctx = IoContext::builder()
+        .on::<Auto>()
+        .build()
+        .expect("a context");
     works(&ctx);
     let report = ctx.backend_report();
     assert_eq!((report.kind(), report.refused().len()), (Some(Epoll), 0));
@@ -264,4 +267,18 @@ fn auto_named_with_options_of_rings_is_an_error_that_names_them() {
             .expect_err("not built in");
         assert!(error.to_string().contains("feature `sim`"), "{error}");
     }
+}
+
+#[test]
+fn auto_is_the_only_type_that_can_be_told_to_be_another_one() {
+    use sendio::backends::Epoll as EpollType;
+    let on_epoll = |kind| IoContext::builder().on::<EpollType>().backend(kind).build();
+    let same = on_epoll(Epoll).expect("the same");
+    assert_eq!(same.backend_report().kind(), Some(Epoll));
+    let error = on_epoll(Uring).expect_err("another one");
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(
+        error.to_string(),
+        "uring was asked for, and these contexts are made for epoll"
+    );
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use super::IoContext;
 use super::core::Core;
-use crate::backend::auto::Auto;
 use crate::backend::options::Options;
 use crate::backend::report::BackendKind;
 use crate::backend::{Backend, DefaultBackend};
@@ -42,6 +41,16 @@ impl<B: Backend> IoContextBuilder<B> {
             options: Options::default(),
             _backend: PhantomData,
         }
+    }
+
+    /// The backend, chosen when the program runs. Default: what `SENDIO_BACKEND` in the environment
+    /// says, or else the best that works.
+    ///
+    /// [`build`](IoContextBuilder::build) fails, and says why, if that backend cannot be used, or if the type
+    /// of the contexts is another one than [`Auto`](crate::backends::Auto) and not this.
+    pub fn backend(mut self, kind: impl Into<Option<BackendKind>>) -> Self {
+        self.options.backend = kind.into();
+        self
     }
 
     /// Runs on this type of backend: one that is named where the program is written, or one of your own.
@@ -132,18 +141,18 @@ impl<B: Backend> IoContextBuilder<B> {
         }
         self.options.check()?;
         let backend = B::new(&self.options)?;
+        if let Some(kind) = self.options.backend
+            && backend.report().kind() != Some(kind)
+        {
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!(
+                    "{kind} was asked for, and these contexts are made for {}",
+                    backend.report().name()
+                ),
+            ));
+        }
         Ok(IoContext::from_core(Core::boxed(self.options, backend)))
-    }
-}
-
-impl IoContextBuilder<Auto> {
-    /// The backend, chosen when the program runs. Default: what `SENDIO_BACKEND` in the environment
-    /// says, or else the best that works.
-    ///
-    /// [`build`](IoContextBuilder::build) fails, and says why, if that backend cannot be used.
-    pub fn backend(mut self, kind: impl Into<Option<BackendKind>>) -> Self {
-        self.options.backend = kind.into();
-        self
     }
 }
 
