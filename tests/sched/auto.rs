@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use sendio::Backend;
 use sendio::BackendKind::{Aio, Epoll, Sim, Uring};
 use sendio::backends::Auto;
 use sendio::prelude::*;
@@ -81,7 +82,7 @@ fn forbid(filter: &[libc::sock_filter]) -> io::Result<()> {
 }
 
 /// A context does what contexts do.
-fn works(ctx: &IoContext) {
+fn works<B: Backend>(ctx: &IoContext<B>) {
     let io = ctx.scheduler();
     let file = File::open("Cargo.toml").expect("open");
     let read = io.read_at(&file, [0; 9], 0).then(|(n, _)| n);
