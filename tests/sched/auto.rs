@@ -7,39 +7,28 @@
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use sendio::Backend;
 use sendio::BackendKind::{Aio, Epoll, Sim, Uring};
 use sendio::backends::Auto;
 use sendio::prelude::*;
 
+use crate::child::in_child;
+
 /// Does `body` in a child process in which the `forbidden` system calls fail with `code`, and the
 /// environment names `backend`.
-fn in_child(body: &str, forbidden: &[libc::c_long], code: i32, backend: Option<&str>) {
-    let own = std::env::current_exe().expect("the path of this binary");
-    let mut command = Command::new(own);
-    command
-        .args(["auto::child", "--exact", "--nocapture", "--include-ignored"])
-        .env("SENDIO_CHILD", body)
-        .env_remove("SENDIO_BACKEND");
-    if let Some(backend) = backend {
-        command.env("SENDIO_BACKEND", backend);
-    }
+fn without(body: &str, forbidden: &[libc::c_long], code: i32, backend: Option<&str>) {
     let filter = filter(forbidden, code);
-    // SAFETY: between fork and exec only `prctl` is called, with memory made before.
-    unsafe {
-        command.pre_exec(move || forbid(&filter));
-    }
-    let output = command.output().expect("run the child");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{body}: {}\n{text}\n{errors}",
-        output.status
-    );
-    assert!(text.contains("1 passed"), "{text}");
+    in_child("auto", body, |command| {
+        command.env_remove("SENDIO_BACKEND");
+        if let Some(backend) = backend {
+            command.env("SENDIO_BACKEND", backend);
+        }
+        // SAFETY: between fork and exec only `prctl` is called, with memory made before.
+        unsafe {
+            command.pre_exec(move || forbid(&filter));
+        }
+    });
 }
 
 /// A program of the kernel's filter machine: these system calls fail, the others are allowed.
@@ -208,15 +197,15 @@ fn named_nonsense() {
 #[test]
 fn auto_without_rings_is_aio_and_says_why() {
     for code in [libc::EPERM, libc::ENOSYS] {
-        in_child("no ring", &[libc::SYS_io_uring_setup], code, None);
+        without("no ring", &[libc::SYS_io_uring_setup], code, None);
     }
     // The ring can be made, and then nothing can be done with it.
-    in_child("no ring", &[libc::SYS_io_uring_enter], libc::EPERM, None);
+    without("no ring", &[libc::SYS_io_uring_enter], libc::EPERM, None);
 }
 
 #[test]
 fn auto_with_rings_that_may_not_be_asked_uses_them() {
-    in_child(
+    without(
         "only a question",
         &[libc::SYS_io_uring_register],
         libc::EPERM,
@@ -227,7 +216,7 @@ fn auto_with_rings_that_may_not_be_asked_uses_them() {
 #[test]
 fn auto_without_rings_and_aio_is_epoll() {
     let forbidden = [libc::SYS_io_uring_setup, libc::SYS_io_setup];
-    in_child("neither ring nor aio", &forbidden, libc::ENOSYS, None);
+    without("neither ring nor aio", &forbidden, libc::ENOSYS, None);
 }
 
 #[test]
@@ -237,20 +226,20 @@ fn auto_without_anything_says_all_reasons() {
         libc::SYS_io_setup,
         libc::SYS_epoll_create1,
     ];
-    in_child("nothing", &forbidden, libc::EPERM, None);
+    without("nothing", &forbidden, libc::EPERM, None);
 }
 
 #[test]
 fn auto_named_by_the_environment_is_that_or_an_error() {
-    in_child(
+    without(
         "named ring",
         &[libc::SYS_io_uring_setup],
         libc::EPERM,
         Some("uring"),
     );
-    in_child("named epoll", &[], 0, Some("epoll"));
-    in_child("named nonsense", &[], 0, Some("kqueue"));
-    in_child("only a question", &[], 0, Some("auto"));
+    without("named epoll", &[], 0, Some("epoll"));
+    without("named nonsense", &[], 0, Some("kqueue"));
+    without("only a question", &[], 0, Some("auto"));
 }
 
 #[test]

@@ -713,7 +713,9 @@ fn epoll_list_of_more_than_a_request_transfers_is_a_part() {
     let null = File::options().write(true).open("/dev/null").expect("open");
     let piece = vec![0_u8; 8 << 20];
     for pieces in [300, 1000] {
-        let write = ctx.scheduler().writev_at(&null, vec![&piece[..]; pieces], 0);
+        let write = ctx
+            .scheduler()
+            .writev_at(&null, vec![&piece[..]; pieces], 0);
         let (written, _) = ctx.block_on(write).expect("no error").expect("not stopped");
         assert_eq!(written, 0x7fff_f000, "of {pieces} pieces, as of one call");
     }

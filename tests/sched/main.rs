@@ -13,6 +13,7 @@ mod allocations;
 mod auto;
 mod bridge;
 mod cancel;
+mod child;
 mod epoll;
 mod executor;
 mod hostile;

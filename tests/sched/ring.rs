@@ -6,13 +6,13 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sendio::BackendKind;
 use sendio::prelude::*;
 
+use crate::child::in_child;
 use crate::common::backends::lacking;
 use crate::common::pipes::Pipe;
 use crate::common::receivers::{Probe, connect_and_start};
@@ -234,7 +234,7 @@ impl Drop for Interruptions {
 
 #[test]
 fn interruptions_by_signals_shorten_no_wait_and_lose_nothing() {
-    in_child("interrupted", |_| ());
+    limited("interrupted", || ());
 }
 
 fn interrupted_child() {
@@ -263,29 +263,16 @@ fn interrupted_child() {
 }
 
 /// Runs `body` of this name in a child process whose limits `limit` has set.
-fn in_child(body: &str, limit: fn(&str)) {
-    let own = std::env::current_exe().expect("the path of this binary");
-    let name = body.to_owned();
-    let mut command = Command::new(own);
-    command
-        .args(["ring::child", "--exact", "--nocapture", "--include-ignored"])
-        .env("SENDIO_CHILD", body);
-    // SAFETY: between fork and exec only `setrlimit` is called.
-    unsafe {
-        command.pre_exec(move || {
-            limit(&name);
-            Ok(())
-        });
-    }
-    let output = command.output().expect("run the child");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{body}: {}\n{text}\n{errors}",
-        output.status
-    );
-    assert!(text.contains("1 passed"), "{text}");
+fn limited(body: &str, limit: fn()) {
+    in_child("ring", body, |command| {
+        // SAFETY: between fork and exec only `setrlimit` and `setuid` are called.
+        unsafe {
+            command.pre_exec(move || {
+                limit();
+                Ok(())
+            });
+        }
+    });
 }
 
 #[test]
@@ -310,7 +297,7 @@ fn set_limit(resource: libc::__rlimit_resource_t, value: libc::rlim_t) {
 
 #[test]
 fn set_up_without_descriptors_fails_with_the_kernels_code() {
-    in_child("descriptors", |_| ());
+    limited("descriptors", || ());
 }
 
 fn descriptors_child() {
@@ -350,7 +337,7 @@ fn set_soft_descriptors(count: usize) {
 
 #[test]
 fn set_up_without_locked_memory_works_or_fails_with_the_kernels_code() {
-    in_child("memory", |_| {
+    limited("memory", || {
         set_limit(libc::RLIMIT_MEMLOCK, 0);
         // SAFETY: no memory is passed; without privileges the limit counts.
         unsafe { libc::setuid(65534) };
