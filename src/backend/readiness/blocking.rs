@@ -1,4 +1,4 @@
-//! Requests as calls that block: what the threads of the pool do.
+//! Requests as calls that block: what the threads of the pool do, and the simulator with files.
 //!
 //! # Safety
 //! INV-SLOT-1, INV-READY-4: what a request names is good until its completion, and the request is the
@@ -59,10 +59,12 @@ unsafe fn transfer_all(transfer: Transfer, done: u32) -> io::Result<u32> {
     }
 }
 
+/// Carries out a request about a file or a name, or a splice, by the system call of its kind.
+///
 /// # Safety
 ///
 /// - It is a request in flight.
-unsafe fn call(request: &Request) -> io::Result<u32> {
+pub(crate) unsafe fn call(request: &Request) -> io::Result<u32> {
     // SAFETY: what the request names is good for the call.
     unsafe {
         match *request {

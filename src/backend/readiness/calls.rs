@@ -15,7 +15,7 @@ use super::entries::{POLLERR, POLLHUP};
 use crate::backend::request::{CURRENT_POSITION, Request, TRANSFER_MAX};
 
 /// The result of a call: what it returned, unless that is less than zero.
-pub(super) fn checked(result: impl TryInto<u32>) -> io::Result<u32> {
+pub(crate) fn checked(result: impl TryInto<u32>) -> io::Result<u32> {
     result.try_into().map_err(|_| io::Error::last_os_error())
 }
 
@@ -25,7 +25,7 @@ pub(super) fn code_of(error: &io::Error) -> i32 {
 }
 
 /// A result as a completion has it: the count, or a negated error number.
-pub(super) fn completion(result: io::Result<u32>) -> i32 {
+pub(crate) fn completion(result: io::Result<u32>) -> i32 {
     match result {
         Ok(count) => i32::try_from(count).unwrap_or(i32::MAX),
         Err(error) => code_of(&error),

@@ -20,7 +20,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 static CHANGES: Mutex<()> = Mutex::new(());
 
 /// The flags of an open file (`O_NONBLOCK`, `O_DIRECT`, ...).
-pub(super) fn status_flags(fd: RawFd) -> io::Result<i32> {
+pub(crate) fn status_flags(fd: RawFd) -> io::Result<i32> {
     // SAFETY: no memory is passed.
     let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
     if flags < 0 {
@@ -38,19 +38,19 @@ fn set_status_flags(fd: RawFd, flags: i32) -> io::Result<()> {
 }
 
 /// The right to change whether descriptors block.
-pub(super) struct Changes {
+pub(crate) struct Changes {
     _lock: MutexGuard<'static, ()>,
 }
 
 impl Changes {
-    pub(super) fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         // Nothing is found half changed: guards put back what they changed in any case.
         let lock = CHANGES.lock().unwrap_or_else(PoisonError::into_inner);
         Self { _lock: lock }
     }
 
     /// Makes a descriptor not block until the result is dropped.
-    pub(super) fn nonblocking(&self, fd: RawFd) -> io::Result<NonBlocking<'_>> {
+    pub(crate) fn nonblocking(&self, fd: RawFd) -> io::Result<NonBlocking<'_>> {
         let flags = status_flags(fd)?;
         let always = flags & libc::O_NONBLOCK != 0;
         if !always {
@@ -66,7 +66,7 @@ impl Changes {
 }
 
 /// A descriptor does not block as long as this exists.
-pub(super) struct NonBlocking<'a> {
+pub(crate) struct NonBlocking<'a> {
     fd: RawFd,
     flags: i32,
     always: bool,
@@ -75,7 +75,7 @@ pub(super) struct NonBlocking<'a> {
 
 impl NonBlocking<'_> {
     /// Whether it does not block anyway.
-    pub(super) const fn is_always(&self) -> bool {
+    pub(crate) const fn is_always(&self) -> bool {
         self.always
     }
 }
@@ -131,7 +131,7 @@ impl Drop for Blocked {
 }
 
 /// Calls `write`, which may raise `SIGPIPE`, without letting it out; the signal is for this thread.
-pub(super) fn without_sigpipe(write: impl FnOnce() -> io::Result<u32>) -> io::Result<u32> {
+pub(crate) fn without_sigpipe(write: impl FnOnce() -> io::Result<u32>) -> io::Result<u32> {
     let mut pipe = MaybeUninit::uninit();
     let mut pending = MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: places for sets, which the calls initialise; zeroes are a set too.

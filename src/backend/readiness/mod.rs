@@ -58,11 +58,11 @@
 #![expect(unsafe_code, reason = "implements a backend over intrusive slots")]
 
 mod attempt;
-mod blocking;
-mod calls;
+pub(crate) mod blocking;
+pub(crate) mod calls;
 mod entries;
 mod flow;
-mod guard;
+pub(crate) mod guard;
 mod later;
 mod message;
 mod pool;

@@ -12,10 +12,11 @@
 use std::fs;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libc::c_int;
-use smallvec::SmallVec;
+
+use crate::backend::readiness::calls::{checked, completion};
+use crate::backend::readiness::guard::status_flags;
 
 /// What is behind a descriptor, for as long as it exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +71,7 @@ impl Object {
     pub(super) fn may_cut(&self, fd: RawFd) -> bool {
         match self.format {
             libc::S_IFIFO => true,
-            libc::S_IFREG => flags(fd).is_some_and(|flags| flags & libc::O_DIRECT == 0),
+            libc::S_IFREG => status_flags(fd).is_ok_and(|flags| flags & libc::O_DIRECT == 0),
             libc::S_IFSOCK => socket_number(fd, libc::SO_TYPE) == Some(libc::SOCK_STREAM),
             _ => false,
         }
@@ -95,13 +96,6 @@ pub(super) fn open_numbers() -> Vec<RawFd> {
     let mut numbers: Vec<RawFd> = entries.flatten().filter_map(number).collect();
     numbers.sort_unstable();
     numbers
-}
-
-/// The flags of an open descriptor.
-pub(super) fn flags(fd: RawFd) -> Option<c_int> {
-    // SAFETY: no memory is passed.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    (flags >= 0).then_some(flags)
 }
 
 /// An option of a socket that is a number.
@@ -138,107 +132,7 @@ pub(super) fn wait_for(fds: &mut [libc::pollfd], millis: c_int) -> bool {
     unsafe { libc::poll(fds.as_mut_ptr(), count, millis) != 0 }
 }
 
-/// Calls on these descriptors do not block while this exists. Simulations on other threads wait for their
-/// turn meanwhile: who saw the flag that another one has set would be surprised when it is taken back.
-#[derive(Debug)]
-pub(super) struct Unblocked {
-    restore: SmallVec<[(RawFd, c_int); 2]>,
-    _turn: MutexGuard<'static, ()>,
-}
-
-static TURN: Mutex<()> = Mutex::new(());
-
-impl Unblocked {
-    pub(super) fn new(fds: &[RawFd]) -> Self {
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut restore = SmallVec::new();
-        for fd in fds {
-            if let Some(flags) = flags(*fd).filter(|flags| flags & libc::O_NONBLOCK == 0) {
-                // SAFETY: no memory is passed.
-                unsafe { libc::fcntl(*fd, libc::F_SETFL, flags | libc::O_NONBLOCK) };
-                restore.push((*fd, flags));
-            }
-        }
-        Self {
-            restore,
-            _turn: turn,
-        }
-    }
-
-    /// Whether calls on one of them would have blocked.
-    pub(super) fn changed(&self) -> bool {
-        !self.restore.is_empty()
-    }
-}
-
-impl Drop for Unblocked {
-    fn drop(&mut self) {
-        for (fd, flags) in &self.restore {
-            // SAFETY: no memory is passed.
-            unsafe { libc::fcntl(*fd, libc::F_SETFL, *flags) };
-        }
-    }
-}
-
-/// A pipe or socket without reader raises no `SIGPIPE` on this thread while this exists, as on a ring.
-#[derive(Debug)]
-pub(super) struct NoSignal {
-    /// The mask to go back to, if the signal was not blocked.
-    before: Option<libc::sigset_t>,
-}
-
-impl NoSignal {
-    pub(super) fn new() -> Self {
-        let (pipe, mut before) = (pipe_signal(), pipe_signal());
-        // SAFETY: sets of this frame.
-        let changed = unsafe {
-            libc::pthread_sigmask(libc::SIG_BLOCK, &raw const pipe, &raw mut before) == 0
-                && libc::sigismember(&raw const before, libc::SIGPIPE) == 0
-        };
-        Self {
-            before: changed.then_some(before),
-        }
-    }
-}
-
-impl Drop for NoSignal {
-    fn drop(&mut self) {
-        let Some(before) = self.before else { return };
-        let pipe = pipe_signal();
-        let now = libc::timespec {
-            tv_sec: 0,
-            tv_nsec: 0,
-        };
-        // SAFETY: sets and a time of this frame. A signal that waits is that of this thread's call.
-        unsafe {
-            libc::sigtimedwait(&raw const pipe, std::ptr::null_mut(), &raw const now);
-            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        }
-    }
-}
-
-/// The set with `SIGPIPE` in it.
-fn pipe_signal() -> libc::sigset_t {
-    let mut set = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: the first call fills the set in.
-    unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), libc::SIGPIPE);
-        set.assume_init()
-    }
-}
-
 /// The result of a system call as a ring tells it: what it returned, or the negated error.
-pub(super) fn told(result: isize) -> i32 {
-    if result < 0 {
-        return -std::io::Error::last_os_error()
-            .raw_os_error()
-            .unwrap_or(libc::EIO);
-    }
-    i32::try_from(result).unwrap_or(i32::MAX)
-}
-
-/// [`told`] of calls that return an `int`.
-pub(super) fn told_int(result: c_int) -> i32 {
-    told(isize::try_from(result).unwrap_or(0))
+pub(super) fn told(result: impl TryInto<u32>) -> i32 {
+    completion(checked(result))
 }

@@ -23,8 +23,9 @@ use std::path::Component;
 use libc::c_char;
 
 use super::config::SimConfig;
-use super::descriptor::{Ident, Object, flags, told_int};
+use super::descriptor::{Ident, Object, told};
 use super::spans::{spans_of, total};
+use crate::backend::readiness::guard::status_flags;
 use crate::backend::request::{CURRENT_POSITION, OpenHow, Request};
 use tree::{Found, Node, NodeId, ROOT, Tree, What};
 
@@ -227,7 +228,7 @@ impl Files {
             | libc::O_DIRECT
             | libc::O_PATH;
         // SAFETY: the path ends with a NUL.
-        let fd = told_int(unsafe { libc::open(path.as_ptr().cast(), flags & !not_for_the_link) });
+        let fd = told(unsafe { libc::open(path.as_ptr().cast(), flags & !not_for_the_link) });
         if fd < 0 { Err(-fd) } else { Ok(fd) }
     }
 
@@ -306,7 +307,7 @@ impl Files {
         // It may have grown since the request came.
         let object = Object::of(fd)?;
         let start = match offset {
-            _ if flags(fd)? & libc::O_APPEND != 0 => object.size,
+            _ if status_flags(fd).ok()? & libc::O_APPEND != 0 => object.size,
             // SAFETY: no memory is passed.
             CURRENT_POSITION => unsafe { libc::lseek(fd, 0, libc::SEEK_CUR) }.unsigned_abs(),
             offset => offset,

@@ -1,5 +1,5 @@
-//! Requests that are carried out for real, without blocking: `transfer` those that move bytes, `paths`
-//! those that name paths, this file the rest.
+//! Requests that are carried out for real, without blocking: `transfer` those that move bytes, this file the
+//! rest. What concerns files and names is done as the threads of other backends do it.
 //!
 //! What would block waits: until its descriptor is ready, or for a moment where readiness says nothing.
 //! Files are read and written at once; that is the one thing for which the loop of a simulation waits.
@@ -9,15 +9,17 @@
 
 #![expect(unsafe_code, reason = "system calls with the memory of requests")]
 
-pub(super) mod paths;
 mod transfer;
 
 use std::os::fd::RawFd;
 use std::time::Duration;
 
 use super::call::lane;
-use super::descriptor::{NoSignal, Object, Unblocked, ready, socket_number, told, told_int};
+use super::descriptor::{Object, ready, socket_number, told};
 use super::spans::{spans_of, total};
+use crate::backend::readiness::blocking;
+use crate::backend::readiness::calls::{checked, completion};
+use crate::backend::readiness::guard::{Changes, without_sigpipe};
 use crate::backend::request::{CURRENT_POSITION, Request};
 
 /// What became of an attempt to carry out a request.
@@ -60,34 +62,15 @@ pub(super) unsafe fn attempt(
     unsafe {
         match *request {
             Request::Nop => Attempt::Done(0),
-            Request::Fsync { fd, data_only } => Attempt::Done(told_int(if data_only {
-                libc::fdatasync(fd)
-            } else {
-                libc::fsync(fd)
-            })),
-            Request::Fallocate {
-                fd,
-                mode,
-                offset,
-                len,
-            } => Attempt::Done(told_int(libc::fallocate(
-                fd,
-                mode,
-                offset.cast_signed(),
-                len.cast_signed(),
-            ))),
-            Request::Ftruncate { fd, len } => {
-                Attempt::Done(told_int(libc::ftruncate(fd, len.cast_signed())))
-            }
-            Request::Close { fd } => Attempt::Done(told_int(libc::close(fd))),
+            Request::Close { fd } => Attempt::Done(told(libc::close(fd))),
             Request::Socket {
                 domain,
                 kind,
                 protocol,
-            } => Attempt::Done(told_int(libc::socket(domain, kind, protocol))),
-            Request::Bind { fd, addr, len } => Attempt::Done(told_int(libc::bind(fd, addr, len))),
-            Request::Listen { fd, backlog } => Attempt::Done(told_int(libc::listen(fd, backlog))),
-            Request::Shutdown { fd, how } => Attempt::Done(told_int(libc::shutdown(fd, how))),
+            } => Attempt::Done(told(libc::socket(domain, kind, protocol))),
+            Request::Bind { fd, addr, len } => Attempt::Done(told(libc::bind(fd, addr, len))),
+            Request::Listen { fd, backlog } => Attempt::Done(told(libc::listen(fd, backlog))),
+            Request::Shutdown { fd, how } => Attempt::Done(told(libc::shutdown(fd, how))),
             Request::Poll { fd, events } => poll(fd, events),
             Request::Accept {
                 fd,
@@ -117,12 +100,15 @@ pub(super) unsafe fn attempt(
             | Request::Recv { .. }
             | Request::SendMsg { .. }
             | Request::RecvMsg { .. } => transfer::attempt(request, object, limit, progress),
-            Request::Open { .. }
+            Request::Fsync { .. }
+            | Request::Fallocate { .. }
+            | Request::Ftruncate { .. }
+            | Request::Open { .. }
             | Request::OpenHow { .. }
             | Request::Unlink { .. }
             | Request::Rename { .. }
             | Request::MakeDir { .. }
-            | Request::Statx { .. } => Attempt::Done(paths::perform(request)),
+            | Request::Statx { .. } => Attempt::Done(completion(blocking::call(request))),
         }
     }
 }
@@ -143,9 +129,10 @@ unsafe fn accept(
     (addr, len): (*mut libc::sockaddr, *mut libc::socklen_t),
     flags: i32,
 ) -> Attempt {
-    let guard = Unblocked::new(&[fd]);
+    let changes = Changes::begin();
+    let guard = changes.nonblocking(fd);
     // SAFETY: a place for an address (contract).
-    let result = told_int(unsafe { libc::accept4(fd, addr, len, flags) });
+    let result = told(unsafe { libc::accept4(fd, addr, len, flags) });
     drop(guard);
     or_wait(result, fd, libc::POLLIN)
 }
@@ -174,9 +161,10 @@ unsafe fn connect(
     len: libc::socklen_t,
     progress: &mut Progress,
 ) -> Attempt {
-    let guard = Unblocked::new(&[fd]);
+    let changes = Changes::begin();
+    let guard = changes.nonblocking(fd);
     // SAFETY: as many bytes as are told (contract).
-    let result = told_int(unsafe { libc::connect(fd, addr, len) });
+    let result = told(unsafe { libc::connect(fd, addr, len) });
     match -result {
         // The second call tells the end of what the first has begun.
         libc::EISCONN if progress.connecting => Attempt::Done(0),
@@ -186,7 +174,9 @@ unsafe fn connect(
             Attempt::Descriptor(fd, libc::POLLOUT)
         }
         // The listener of a Unix socket has no room. Readiness says nothing about that.
-        libc::EAGAIN if guard.changed() => Attempt::After(AGAIN),
+        libc::EAGAIN if guard.as_ref().is_ok_and(|guard| !guard.is_always()) => {
+            Attempt::After(AGAIN)
+        }
         _ => Attempt::Done(result),
     }
 }
@@ -197,7 +187,8 @@ fn splice(
     len: usize,
     flags: u32,
 ) -> Attempt {
-    let guards = Unblocked::new(&[from, to]);
+    let changes = Changes::begin();
+    let guards = [from, to].map(|fd| changes.nonblocking(fd));
     let (mut from_at, mut to_at) = (from_offset.cast_signed(), to_offset.cast_signed());
     let place = |at: &mut i64| {
         if at.cast_unsigned() == CURRENT_POSITION {
@@ -208,10 +199,10 @@ fn splice(
     };
     let (from_place, to_place) = (place(&mut from_at), place(&mut to_at));
     let flags = flags | libc::SPLICE_F_NONBLOCK;
-    let quiet = NoSignal::new();
-    // SAFETY: the offsets are of this frame, or null.
-    let result = told(unsafe { libc::splice(from, from_place, to, to_place, len, flags) });
-    drop(quiet);
+    let result = completion(without_sigpipe(|| {
+        // SAFETY: the offsets are of this frame, or null.
+        checked(unsafe { libc::splice(from, from_place, to, to_place, len, flags) })
+    }));
     drop(guards);
     if result != -libc::EAGAIN {
         return Attempt::Done(result);

@@ -11,9 +11,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::sync::LazyLock;
 
-use super::super::descriptor::{self, NoSignal, Object, Unblocked, told};
+use super::super::descriptor::{Object, told};
 use super::super::spans::{Spans, spans_of, total};
 use super::{AGAIN, Attempt, Progress, ended, or_wait, socket_number};
+use crate::backend::readiness::calls::{checked, completion};
+use crate::backend::readiness::guard::{Changes, status_flags, without_sigpipe};
 use crate::backend::request::{CURRENT_POSITION, Request};
 use crate::backend::uring::write_flags;
 
@@ -53,7 +55,8 @@ fn file(
     let Some(object) = object else {
         return Attempt::Done(-libc::EBADF);
     };
-    let guard = object.may_wait().then(|| Unblocked::new(&[fd]));
+    let changes = object.may_wait().then(Changes::begin);
+    let guard = changes.as_ref().map(|changes| changes.nonblocking(fd));
     let mut result = file_call(fd, spans, offset, writes);
     // A stream has no offsets, which a ring does not mind.
     if result == -libc::ESPIPE && object.may_wait() && offset != CURRENT_POSITION {
@@ -75,17 +78,20 @@ fn file_call(fd: RawFd, spans: &Spans, offset: u64, writes: bool) -> i32 {
             return result;
         }
     }
-    let _quiet = writes.then(NoSignal::new);
     // SAFETY: the spans are memory of the request in flight, for reading or writing as it says.
-    let result = unsafe {
-        match (writes, offset == CURRENT_POSITION) {
+    let call = || unsafe {
+        checked(match (writes, offset == CURRENT_POSITION) {
             (false, true) => libc::readv(fd, first, count),
             (false, false) => libc::preadv(fd, first, count, at),
             (true, true) => libc::writev(fd, first, count),
             (true, false) => libc::pwritev(fd, first, count, at),
-        }
+        })
     };
-    told(result)
+    completion(if writes {
+        without_sigpipe(call)
+    } else {
+        call()
+    })
 }
 
 /// Sends or receives.
@@ -150,7 +156,7 @@ unsafe fn socket(request: &Request, spans: Spans, progress: &mut Progress) -> At
         }
         // Readiness looks at the sender alone, not at the receiver that has no room.
         if on_worker {
-            if descriptor::flags(fd).is_some_and(|flags| flags & libc::O_NONBLOCK != 0) {
+            if status_flags(fd).is_ok_and(|flags| flags & libc::O_NONBLOCK != 0) {
                 return Attempt::Done(result);
             }
             return Attempt::After(AGAIN);

@@ -8,7 +8,7 @@
 use std::net::SocketAddr;
 
 use super::super::call::{Way, lane};
-use super::super::descriptor::{Ident, Object, told_int};
+use super::super::descriptor::{Ident, Object, told};
 use super::super::host::{AGAIN, Attempt, Progress, descriptor_of};
 use super::super::spans::{gather, scatter, spans_of, total};
 use super::stream::Stream;
@@ -195,7 +195,7 @@ impl Net {
         }
         let kind = libc::SOCK_STREAM | flags;
         // SAFETY: no memory is passed.
-        let fd = told_int(unsafe { libc::socket(domain, kind, 0) });
+        let fd = told(unsafe { libc::socket(domain, kind, 0) });
         let Some(object) = Object::of(fd) else {
             return Attempt::Done(fd);
         };
@@ -219,7 +219,7 @@ impl Net {
             Some(Stream::Listening(_)) => {
                 let fd = self.sockets.get(&ident).map_or(-1, |socket| socket.fd);
                 // SAFETY: no memory is passed.
-                let result = told_int(unsafe { libc::shutdown(fd, how) });
+                let result = told(unsafe { libc::shutdown(fd, how) });
                 if let Some(stream) = self.stream(ident) {
                     *stream = Stream::New;
                 }
