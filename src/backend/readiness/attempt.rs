@@ -19,7 +19,6 @@
 use std::io;
 use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
-use std::sync::OnceLock;
 
 use super::calls::{
     RWF_NOWAIT, Transfer, checked, code_of, completion, is_file, poll_now, socket_option,
@@ -30,7 +29,7 @@ use super::guard::{Changes, status_flags, without_sigpipe};
 use super::message;
 use super::slot::SlotCore;
 use crate::backend::request::{CURRENT_POSITION, Request};
-use crate::backend::uring;
+use crate::backend::uring::write_flags;
 
 /// What came of a try.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,12 +136,6 @@ pub(super) unsafe fn attempt(core: NonNull<SlotCore>) -> Attempt {
             | Request::Statx { .. } => Attempt::Pool,
         }
     }
-}
-
-/// Flags of every write: see [`uring::write_flags`].
-pub(super) fn write_flags() -> i32 {
-    static FLAGS: OnceLock<i32> = OnceLock::new();
-    *FLAGS.get_or_init(uring::write_flags)
 }
 
 /// # Safety

@@ -9,11 +9,12 @@
 use std::io;
 use std::ptr::NonNull;
 
-use super::attempt::{splice, write_flags};
+use super::attempt::splice;
 use super::calls::{Transfer, checked, completion, is_file};
 use super::guard::without_sigpipe;
 use super::slot::SlotCore;
 use crate::backend::request::{OpenHow, Request};
+use crate::backend::uring::write_flags;
 
 /// Carries out the request of a slot and leaves its result there.
 ///

@@ -19,6 +19,7 @@ use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::mem::MaybeUninit;
+use std::sync::OnceLock;
 
 use io_uring::{Builder, IoUring, opcode};
 
@@ -176,13 +177,17 @@ fn round_trip(ring: &mut IoUring) -> io::Result<()> {
 const RWF_NOSIGNAL: i32 = 0x100;
 
 /// Flags for writes: to a pipe or socket without reader they are an error, and raise no `SIGPIPE`.
-/// The kernel has had that flag since Linux 6.18, and refuses flags that it does not know.
+/// The kernel has had that flag since Linux 6.18, and refuses flags that it does not know. It is asked
+/// once.
 pub(crate) fn write_flags() -> i32 {
-    if release().is_some_and(|release| release >= (6, 18)) {
-        RWF_NOSIGNAL
-    } else {
-        0
-    }
+    static FLAGS: OnceLock<i32> = OnceLock::new();
+    *FLAGS.get_or_init(|| {
+        if release().is_some_and(|release| release >= (6, 18)) {
+            RWF_NOSIGNAL
+        } else {
+            0
+        }
+    })
 }
 
 /// The first two numbers of the kernel's release.

@@ -9,7 +9,6 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
-use std::sync::LazyLock;
 
 use super::super::descriptor::{Object, told};
 use super::super::spans::{Spans, spans_of, total};
@@ -18,9 +17,6 @@ use crate::backend::readiness::calls::{checked, completion};
 use crate::backend::readiness::guard::{Changes, status_flags, without_sigpipe};
 use crate::backend::request::{CURRENT_POSITION, Request};
 use crate::backend::uring::write_flags;
-
-/// Flags for writes, which depend on the kernel.
-static WRITE_FLAGS: LazyLock<i32> = LazyLock::new(write_flags);
 
 /// # Safety
 ///
@@ -70,9 +66,10 @@ fn file(
 fn file_call(fd: RawFd, spans: &Spans, offset: u64, writes: bool) -> i32 {
     let (first, count) = (spans.as_ptr(), i32::try_from(spans.len()).unwrap_or(0));
     let at = offset.cast_signed();
-    if writes && *WRITE_FLAGS != 0 {
+    let flags = write_flags();
+    if writes && flags != 0 {
         // SAFETY: the spans are memory of the request in flight, for reading.
-        let result = told(unsafe { libc::pwritev2(fd, first, count, at, *WRITE_FLAGS) });
+        let result = told(unsafe { libc::pwritev2(fd, first, count, at, flags) });
         // Some devices know no flags.
         if result != -libc::EOPNOTSUPP {
             return result;
